@@ -1,0 +1,1 @@
+"""How a model is judged: probes, checks, exact statistics and the gate."""
