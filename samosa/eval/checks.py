@@ -1,0 +1,199 @@
+"""Whether one completion passes its probe: the turn's structure on token ids, the call by value, the answer by its span.
+
+Every condition is about what the model did; a harness that broke never reaches this page (see runner.py).
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from samosa.chat import grammar
+from samosa.chat.calculator import CalculatorError, evaluate
+from samosa.chat.search import SearchError
+from samosa.chat.tokenizer import Tokenizer
+from samosa.chat.tools import BadCall, Call, parse_call
+from samosa.eval import answers
+from samosa.eval.probe_types import Gold, Probe
+
+ARGUMENTS = {
+    "calculator": frozenset({"expression"}),
+    "web_search": frozenset({"query", "top_k", "urls"}),
+}
+MOST_HITS = 8  # what the search tool lets a call ask for
+JUST_A_NUMBER = re.compile(r"[\s(+\-$]*[0-9][0-9.,_\s)]*(?:e[+-]?[0-9]+)?[\s)]*", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Whether the completion passed; if not, the first reason; and the turn as the grammar read it."""
+
+    passed: bool
+    reason: str | None
+    verdict: grammar.Verdict
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What came of one probe: judged, or not completed because the harness (never the model) failed."""
+
+    probe: Probe
+    prompt: int
+    """Tokens of the prompt."""
+    ids: tuple[int, ...]
+    """Generated tokens, forced ones and `<|assistant_end|>` included."""
+    forced: tuple[int, ...]
+    """1 where the engine wrote the token."""
+    text: str
+    """The ids decoded, for a person."""
+    finish: str
+    """Why generation ended: end, length, cancelled or context; empty if it never began or never ended."""
+    judgement: Judgement | None
+    """None: not completed."""
+    error: str | None = None
+    """What the harness failed at; None for a completed sample."""
+    crashed: bool = False
+    """The engine itself broke, and with it everything that was still to come."""
+
+
+def judge(
+    probe: Probe,
+    ids: Sequence[int],
+    tokenizer: Tokenizer,
+    *,
+    forced: Sequence[int] | None = None,
+    max_calls: int = 1,
+) -> Judgement:
+    """Judge the ids generated after `<|assistant_start|>` (forced results and `<|assistant_end|>` included).
+
+    forced: one flag an id, true where the engine wrote it; None where that is not known. Given, a result must be forced.
+    """
+    verdict = grammar.read_ids(list(ids), tokenizer, max_calls=max_calls)
+    reason = (
+        _structure(verdict, probe.gold)
+        or _unforced(ids, forced, tokenizer)
+        or _calls(verdict, ids, probe, tokenizer)
+        or _answer(verdict.answer, probe)
+    )
+    return Judgement(passed=reason is None, reason=reason, verdict=verdict)
+
+
+def fails_on_purpose(probe: Probe) -> bool:
+    """Tell whether this probe's search finds nothing or fails, so that the right answer is to say so."""
+    return probe.gold.tool == "web_search" and all(isinstance(h, SearchError) or not h for h in probe.hits.values())
+
+
+def _structure(verdict: grammar.Verdict, gold: Gold) -> str | None:
+    if verdict.violation is not None:
+        return f"grammar: {verdict.violation}"
+    if gold.think and not (verdict.think or "").strip():
+        return "no thinking" if verdict.think is None else "empty think block"
+    return None
+
+
+def _unforced(ids: Sequence[int], forced: Sequence[int] | None, tokenizer: Tokenizer) -> str | None:
+    """A result that the model wrote itself is an invention, whatever it says."""
+    if forced is None:
+        return None
+    inside, opens, closes = False, tokenizer.special("output_start"), tokenizer.special("output_end")
+    for token, by_engine in zip(ids, forced, strict=True):
+        inside = inside or token == opens
+        if inside and not by_engine:
+            return "the model wrote a tool result itself"
+        inside = inside and token != closes
+    return None
+
+
+def _calls(verdict: grammar.Verdict, ids: Sequence[int], probe: Probe, tokenizer: Tokenizer) -> str | None:
+    gold = probe.gold
+    if gold.tool is None:
+        # Asked of the ids as well: a call too broken to read is still a call.
+        called = verdict.calls or tokenizer.special("python_start") in ids
+        return "called a tool where none is needed" if called else None
+    if len(verdict.calls) != 1:
+        return f"{len(verdict.calls) or 'no'} calls, not one"
+    payload = verdict.calls[0]
+    call = parse_call(payload)
+    if isinstance(call, BadCall):
+        return f"malformed call: {call.message}"
+    if not payload.lstrip().startswith("{"):
+        return "malformed call: not a JSON object"
+    if call.tool != gold.tool:
+        return f"wrong tool: {call.tool}, not {gold.tool}"
+    return _arguments(call, gold) or _observation(verdict.results, probe)
+
+
+def _arguments(call: Call, gold: Gold) -> str | None:
+    arguments = dict(call.arguments)
+    if unknown := sorted(set(arguments) - ARGUMENTS[call.tool]):
+        return f"wrong arguments: {call.tool} takes no {unknown[0]}"
+    name = "expression" if call.tool == "calculator" else "query"
+    text = arguments.get(name)
+    if not isinstance(text, str) or not text.strip():
+        return f"wrong arguments: no {name}"
+    return _expression(text, gold) if call.tool == "calculator" else _query(text, arguments, gold)
+
+
+def _expression(expression: str, gold: Gold) -> str | None:
+    if JUST_A_NUMBER.fullmatch(expression):
+        return "wrong arguments: the expression calculates nothing"
+    try:
+        value = Decimal(str(evaluate(expression)))  # a float by the digits it shows
+    except CalculatorError as error:
+        return f"wrong arguments: {error}"
+    if gold.value is not None and abs(value - gold.value) > gold.tolerance:
+        return f"wrong arguments: the expression is {value}, not {gold.value}"
+    return None
+
+
+def _query(query: str, arguments: dict[str, object], gold: Gold) -> str | None:
+    asked = " ".join(query.casefold().split())
+    for must in gold.query_must:
+        if " ".join(must.casefold().split()) not in asked:
+            return f"wrong arguments: {must!r} is not in the query {query!r}"
+    top_k = arguments.get("top_k", 1)
+    if isinstance(top_k, bool) or not isinstance(top_k, int) or not 1 <= top_k <= MOST_HITS:
+        return f"wrong arguments: top_k is {top_k!r}, not 1 to {MOST_HITS}"
+    urls = arguments.get("urls", [])
+    if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
+        return "wrong arguments: urls is not a list of addresses"
+    return None
+
+
+def _observation(results: Sequence[str], probe: Probe) -> str | None:
+    """A tool that refused the call did so for the call's sake: its backend was checked before judging."""
+    if len(results) != 1:
+        return f"{len(results) or 'no'} tool results, not one"
+    if fails_on_purpose(probe):
+        return None
+    try:
+        result = json.loads(results[0])
+    except ValueError:
+        return "the tool result is not JSON"
+    if not isinstance(result, dict) or result.get("success") is not True:
+        return "the tool answered the call with an error"
+    return None
+
+
+def _answer(answer: str, probe: Probe) -> str | None:
+    gold = probe.gold
+    text = answer.strip()
+    if len(text) < max(1, gold.min_answer_chars):
+        return f"answer too short: {len(text)} characters" if text else "empty answer"
+    if (found := answers.artefact(text)) is not None:
+        return f"artefact in the answer: {found}"
+    if not fails_on_purpose(probe) and answers.refuses(text):
+        return "refuses to answer"
+    if gold.value is not None and not answers.shows_value(text, gold.value, gold.tolerance):
+        return f"the answer does not say {gold.value}"
+    for needle in (*gold.answer_must, *([gold.unit] if gold.unit else [])):
+        if not answers.contains(text, needle):
+            return f"the answer does not say {needle!r}"
+    for group in gold.answer_any:
+        if not any(answers.contains(text, needle) for needle in group):
+            return f"the answer says none of {', '.join(map(repr, group))}"
+    for needle in gold.answer_must_not:
+        if answers.contains(text, needle):
+            return f"the answer says {needle!r}"
+    return None
