@@ -1,0 +1,1 @@
+"""The network that is trained: its shape, its forward pass, its cache and its checkpoints."""

@@ -1,0 +1,58 @@
+"""Keys and values of what was already read, for rows of different lengths."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from samosa.model.config import ModelConfig
+
+
+class KVCache:
+    """A static cache: `rows` sequences of at most `length` tokens each.
+
+    k, v [L, R, length + 1, Hkv, D] (the last place is scratch: padding is written there and never read),
+    lengths [R] int64, prev_embedding [R, C] (the last normed embedding before smear, which the next token needs).
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        rows: int,
+        length: int,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        shape = (config.n_layer, rows, length + 1, config.n_kv_head, config.head_dim)
+        self.rows = rows
+        self.length = length
+        self.k = torch.zeros(shape, dtype=dtype, device=device)
+        self.v = torch.zeros(shape, dtype=dtype, device=device)
+        self.lengths = torch.zeros(rows, dtype=torch.long, device=device)
+        self.prev_embedding = torch.zeros(rows, config.n_embd, dtype=dtype, device=device)
+
+    def reset_row(self, row: int) -> None:
+        """Free one row; its old keys are out of reach at once."""
+        self.lengths[row] = 0
+
+    def reset(self) -> None:
+        """Free every row."""
+        self.lengths.zero_()
+
+    def compact(self, rows: Tensor) -> None:
+        """Keep only `rows` [n], in that order, as rows 0 .. n-1 of a smaller cache."""
+        self.k = self.k.index_select(1, rows)
+        self.v = self.v.index_select(1, rows)
+        self.lengths = self.lengths.index_select(0, rows)
+        self.prev_embedding = self.prev_embedding.index_select(0, rows)
+        self.rows = rows.numel()
+
+    def copy_prefix(self, source: int, targets: Tensor, length: int) -> None:
+        """Give `targets` [n] row `source`'s whole content: one prompt, many continuations.
+
+        `length` must be the length of `source`: the embedding that smear needs is known only for its end.
+        """
+        self.k[:, targets, :length] = self.k[:, source, :length].unsqueeze(1)
+        self.v[:, targets, :length] = self.v[:, source, :length].unsqueeze(1)
+        self.lengths[targets] = length
+        self.prev_embedding[targets] = self.prev_embedding[source]

@@ -1,0 +1,284 @@
+"""nanochat's GPT: value embeddings, smear, backout, residual lambdas, RoPE, QK norm, sliding windows, relu squared.
+
+Masters are fp32 (or fp64 after .double()); weights are cast to the compute dtype where they are used. Logits and
+losses match nanochat's to 1e-5 in fp32. Documents packed into one row do not see each other, smear included.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from samosa.model.attention import attend, choose_backend, documents
+from samosa.model.cache import KVCache
+from samosa.model.config import GATE_CHANNELS, SMEAR_CHANNELS, ModelConfig
+from samosa.model.decode import CacheStep
+from samosa.model.head import nll_none, nll_sum, softcap
+from samosa.model.layout import Layout
+
+QK_SCALE = 1.2  # after QK norm, on q and on k
+VALUE_GATE = 3.0  # value-embedding gates lie in 0 .. 3
+ROPE_LENGTHS = 10  # the rotation table starts at this many sequence lengths; it grows when a row is longer
+
+
+def norm(x: Tensor) -> Tensor:
+    """RMS norm over the last axis without weights (arXiv:1910.07467, eq. 4); eps is that of the dtype."""
+    return F.rms_norm(x, (x.size(-1),))
+
+
+def rope_table(
+    length: int, width: int, base: float, device: torch.device, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """cos and sin [length, width / 2] of angles p * base^(-2j / width), made in fp32, then cast to dtype."""
+    channels = torch.arange(0, width, 2, dtype=torch.float32, device=device)
+    angles = torch.outer(torch.arange(length, dtype=torch.float32, device=device), 1.0 / base ** (channels / width))
+    return angles.cos().to(dtype), angles.sin().to(dtype)
+
+
+class Linear(nn.Linear):
+    """A bias-free linear map whose fp32 weight is cast to the dtype of what goes in."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight.to(x.dtype))
+
+
+class Context:
+    """What every layer needs of a batch. Made once a forward pass; cos and sin are [B or 1, T, 1, D / 2]."""
+
+    def __init__(self, ids: Tensor, cos: Tensor, sin: Tensor, layout: Layout | None, step: CacheStep | None) -> None:
+        self.ids = ids
+        self.cos, self.sin = cos, sin
+        self.layout = layout
+        self.step = step
+
+    def rotate(self, x: Tensor) -> Tensor:
+        """RoPE on halves, by -theta (arXiv:2104.09864, eq. 34, turning the other way): x [B, T, H, D]."""
+        left, right = x.chunk(2, dim=-1)
+        return torch.cat([left * self.cos + right * self.sin, right * self.cos - left * self.sin], dim=-1)
+
+
+class Attention(nn.Module):
+    def __init__(self, config: ModelConfig, layer: int) -> None:
+        super().__init__()
+        width = config.n_embd
+        self.layer = layer
+        self.window = config.layer_windows[layer]
+        self.head_dim = config.head_dim
+        self.c_q = Linear(width, width)
+        self.c_k = Linear(width, config.kv_dim)
+        self.c_v = Linear(width, config.kv_dim)
+        self.c_proj = Linear(width, width)
+        self.ve_gate = Linear(GATE_CHANNELS, config.n_kv_head) if layer in config.value_layers else None
+
+    def forward(self, x: Tensor, value: Tensor | None, context: Context) -> Tensor:
+        """x [B, T, C] (normed), value [B, T, KV] or None -> [B, T, C]."""
+        shape = (*x.shape[:2], -1, self.head_dim)
+        q, k, v = self.c_q(x).view(shape), self.c_k(x).view(shape), self.c_v(x).view(shape)
+        if self.ve_gate is not None and value is not None:
+            gate = VALUE_GATE * torch.sigmoid(self.ve_gate(x[..., :GATE_CHANNELS]))
+            v = torch.addcmul(v, gate.unsqueeze(-1), value.view(shape))
+        q, k = norm(context.rotate(q)) * QK_SCALE, norm(context.rotate(k)) * QK_SCALE
+        if context.step is not None:
+            out = context.step.attend(q, k, v, self.layer, self.window)
+        else:
+            assert context.layout is not None
+            out = attend(q, k, v, self.window, context.layout)
+        return self.c_proj(out.reshape(x.shape))
+
+
+class MLP(nn.Module):
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.c_fc = Linear(config.n_embd, 4 * config.n_embd)
+        self.c_proj = Linear(4 * config.n_embd, config.n_embd)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.c_proj(F.relu(self.c_fc(x)).square())
+
+
+class Block(nn.Module):
+    def __init__(self, config: ModelConfig, layer: int) -> None:
+        super().__init__()
+        self.attn = Attention(config, layer)
+        self.mlp = MLP(config)
+
+    def forward(self, x: Tensor, value: Tensor | None, context: Context) -> Tensor:
+        x = x + self.attn(norm(x), value, context)
+        return x + self.mlp(norm(x))
+
+
+class GPT(nn.Module):
+    """The model. Parameters are named, ordered and shaped as nanochat saves them.
+
+    backend: "auto", "sdpa" or "varlen" (attention.choose_backend); compute_dtype: what activations are cast to.
+    The weights are uninitialised until init_weights or load_state_dict.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        *,
+        backend: str = "auto",
+        compute_dtype: torch.dtype = torch.float32,
+        allow_fallback: bool = False,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.compute_dtype = compute_dtype
+        self.backend = backend
+        self.value_layers = frozenset(config.value_layers)
+        self.allow_fallback = allow_fallback
+        rows, width = config.padded_vocab, config.n_embd
+        self.resid_lambdas = nn.Parameter(torch.ones(config.n_layer))
+        self.x0_lambdas = nn.Parameter(torch.zeros(config.n_layer))
+        self.smear_lambda = nn.Parameter(torch.zeros(1))
+        self.backout_lambda = nn.Parameter(torch.full((1,), 0.2))
+        blocks = nn.ModuleList(Block(config, layer) for layer in range(config.n_layer))
+        self.transformer = nn.ModuleDict({"wte": nn.Embedding(rows, width), "h": blocks})
+        self.lm_head = Linear(width, rows)
+        self.smear_gate = Linear(SMEAR_CHANNELS, 1)
+        self.value_embeds = nn.ModuleDict({str(i): nn.Embedding(rows, config.kv_dim) for i in config.value_layers})
+        self._tables: dict[tuple[torch.device, torch.dtype], tuple[Tensor, Tensor]] = {}
+        self._chosen: dict[torch.device, str] = {}
+
+    @property
+    def device(self) -> torch.device:
+        return self.resid_lambdas.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What activations are computed in: the compute dtype, or float64 when the masters are."""
+        return torch.float64 if self.lm_head.weight.dtype == torch.float64 else self.compute_dtype
+
+    @torch.no_grad()
+    def init_weights(self, generator: torch.Generator | None = None) -> None:
+        """nanochat's initialisation: what writes into the residual starts at 0, the rest uniform or normal."""
+        bound = (3 / self.config.n_embd) ** 0.5
+        wte = self.transformer["wte"].weight
+        wte.normal_(0.0, 0.8, generator=generator)
+        self.lm_head.weight.normal_(0.0, 0.001, generator=generator)
+        for block in self.transformer["h"]:
+            for weight in (block.attn.c_q.weight, block.attn.c_k.weight, block.attn.c_v.weight):
+                weight.uniform_(-bound, bound, generator=generator)
+            block.mlp.c_fc.weight.uniform_(-0.4 * bound, 0.4 * bound, generator=generator)
+            block.attn.c_proj.weight.zero_()
+            block.mlp.c_proj.weight.zero_()
+            if block.attn.ve_gate is not None:
+                block.attn.ve_gate.weight.uniform_(0.0, 0.02, generator=generator)
+        for table in self.value_embeds.values():
+            table.weight.uniform_(-bound, bound, generator=generator)
+        depth = torch.linspace(0, 1, self.config.n_layer, dtype=torch.float64)
+        self.resid_lambdas.copy_(1.15 - 0.10 * depth)
+        self.x0_lambdas.copy_(0.20 - 0.15 * depth)
+        self.smear_lambda.zero_()
+        self.backout_lambda.fill_(0.2)
+        self.smear_gate.weight.uniform_(0.0, 0.02, generator=generator)
+
+    def layout(self, positions: Tensor | None, batch: int, length: int) -> Layout:
+        """The attention layout of a batch, for callers who have the positions on the CPU or reuse a layout."""
+        device = self.device
+        if device not in self._chosen:
+            self._chosen[device] = choose_backend(
+                self.backend, device, allow_fallback=self.allow_fallback, dtype=self.dtype
+            )
+        windows = self.config.layer_windows
+        return documents(positions, batch, length, windows, backend=self._chosen[device], device=device)
+
+    def forward(
+        self,
+        ids: Tensor,
+        *,
+        positions: Tensor | None = None,
+        targets: Tensor | None = None,
+        cache: KVCache | None = None,
+        lengths: Tensor | None = None,
+        rows: Tensor | None = None,
+        last: Tensor | None = None,
+        nll: str = "sum",
+        layout: Layout | None = None,
+    ) -> Tensor:
+        """Token ids [B, T] to a loss or to logits.
+
+        positions [B, T]: place within the document, 0 starts one; None is one document a row. layout: made
+        before by `layout`. targets [B, T] (-1 = no loss): the scalar sum of nll over targets >= 0, or with
+        nll="none" each of them [n] in reading order; in fp32, or fp64 for an fp64 model.
+        Without targets: logits [B, T, V] in fp32 (fp64), or [B, V] of the places `last` [B].
+
+        With a cache, ids [R, S] are new tokens of cache rows `rows` [R] (None: all, in order), padded on the right;
+        lengths [R] counts the valid ones (None: S; 0 leaves a row as it is). Returns logits [R, V] of each row's
+        last valid token; those of a row of length 0 mean nothing.
+        """
+        if cache is not None:
+            return self._extend(ids, cache, lengths, rows)
+        batch, length = ids.shape
+        if layout is None:
+            layout = self.layout(positions, batch, length)
+        x = self._embed(ids)
+        fresh = None if positions is None else positions[:, 1:].unsqueeze(-1).to(ids.device) == 0
+        x = self._smear(x, fresh)
+        cos, sin = self._rotation(length, positions)
+        x = self._layers(x, Context(ids, cos, sin, layout, None))
+        if targets is not None:
+            assert nll in ("sum", "none"), nll
+            loss = nll_sum if nll == "sum" else nll_none
+            return loss(x, self.lm_head.weight, targets, self.config.vocab_size)
+        if last is not None:
+            x = x[torch.arange(batch, device=x.device), last]
+        return self._logits(x)
+
+    def _embed(self, ids: Tensor) -> Tensor:
+        return norm(self.transformer["wte"](ids).to(self.dtype))
+
+    def _smear(self, x: Tensor, fresh: Tensor | None) -> Tensor:
+        """Add a gated share of the token before, except where a document starts: x [B, T, C], fresh [B, T-1, 1]."""
+        if x.size(1) == 1:
+            return x
+        gate = self._smear_gate(x[:, 1:])
+        if fresh is not None:
+            gate = gate.masked_fill(fresh, 0.0)
+        return torch.cat([x[:, :1], torch.addcmul(x[:, 1:], gate, x[:, :-1])], dim=1)
+
+    def _smear_gate(self, x: Tensor) -> Tensor:
+        return self.smear_lambda.to(x.dtype) * torch.sigmoid(self.smear_gate(x[..., :SMEAR_CHANNELS]))
+
+    def _layers(self, x: Tensor, context: Context) -> Tensor:
+        first = backout = x
+        resid, start = self.resid_lambdas.to(x.dtype), self.x0_lambdas.to(x.dtype)
+        for i, block in enumerate(self.transformer["h"]):
+            x = torch.addcmul(resid[i] * x, start[i], first)
+            value = self.value_embeds[str(i)](context.ids).to(x.dtype) if i in self.value_layers else None
+            x = block(x, value, context)
+            if i == self.config.backout_layer:
+                backout = x
+        return norm(x - self.backout_lambda.to(x.dtype) * backout)
+
+    def _logits(self, x: Tensor) -> Tensor:
+        logits = self.lm_head(x)[..., : self.config.vocab_size]
+        return softcap(logits if logits.dtype == torch.float64 else logits.float())
+
+    def _rotation(self, length: int, positions: Tensor | None) -> tuple[Tensor, Tensor]:
+        """cos and sin [B or 1, T, 1, D / 2] of positions [B, T], all of them below `length`."""
+        key = (self.device, self.dtype)
+        if key not in self._tables or self._tables[key][0].size(0) < length:
+            size = max(length, ROPE_LENGTHS * self.config.sequence_len)
+            self._tables[key] = rope_table(size, self.config.head_dim, self.config.rope_base, *key)
+        cos, sin = self._tables[key]
+        if positions is None:
+            return cos[None, :length, None], sin[None, :length, None]
+        positions = positions.to(cos.device)
+        return cos[positions].unsqueeze(2), sin[positions].unsqueeze(2)
+
+    def _extend(self, ids: Tensor, cache: KVCache, lengths: Tensor | None, rows: Tensor | None) -> Tensor:
+        step = CacheStep(cache, ids, lengths, rows, self.config.layer_windows)
+        x = self._embed(ids)
+        before = torch.cat([step.previous_embedding().unsqueeze(1), x[:, :-1]], dim=1)
+        gate = self._smear_gate(x).masked_fill((step.positions == 0).unsqueeze(-1), 0.0)
+        step.remember(x)
+        cos, sin = self._rotation(cache.length + 1, step.positions.clamp(max=cache.length))
+        x = self._layers(torch.addcmul(x, gate, before), Context(ids, cos, sin, None, step))
+        step.finish()
+        return self._logits(x[torch.arange(x.size(0), device=x.device), step.last])
