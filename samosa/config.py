@@ -39,7 +39,7 @@ EXPECTED = {
 class Recipe(pydantic.BaseModel):
     """The base of every section of a recipe: frozen, refuses unknown keys, a docstring under a field describes it.
 
-    Values live in configs/*.toml and nowhere else; only `X | None = None` may stand here, where absence means something.
+    Values live in configs/*.toml and nowhere else; `X | None = None` may stand here, where absence means something.
     """
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
@@ -260,7 +260,7 @@ def _unknown_key(schema: type[Recipe], location: Location, command: str, layers:
     path, layer = _origin(location, layers)
     parent = _dotted(path[:-1]) or command
     names = [name for section in _schemas_at(schema, location[:-1]) for name in section.model_fields]
-    close = difflib.get_close_matches(key, names, n=1) or [place for place in _places_of(key, schema)][:1]
+    close = difflib.get_close_matches(key, names, n=1) or list(_places_of(key, schema))[:1]
     hint = f"did you mean {close[0]}?" if close else f"{parent} has {', '.join(names)}"
     return BadInput(f"{_place(layer, path)}: {key} is not a known key of {parent}", hint=hint)
 

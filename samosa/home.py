@@ -1,4 +1,4 @@
-"""Where things live on disk under $SAMOSA_HOME, which checkpoint a name means, and files that appear whole or not at all."""
+"""Where things live under $SAMOSA_HOME, which checkpoint a name means, and files that appear whole or not at all."""
 
 import contextlib
 import difflib

@@ -1,5 +1,6 @@
 """The only reader of API keys and tokens, and the eraser that keeps them out of everything printed."""
 
+import contextlib
 import os
 import re
 from pathlib import Path
@@ -43,11 +44,9 @@ def redact(text: str) -> str:
 def _known() -> dict[str, str]:
     """Every secret value this process could have seen -> its name."""
     named = {name: value for name, value in os.environ.items() if SECRET_NAME.search(name)}
-    try:
+    with contextlib.suppress(OSError, NotReady, RuntimeError):  # RuntimeError: no home directory can be found
         # A file with loose permissions is refused by `get`, but its values must not be printed either.
         named |= _parse(keys_file())
-    except (OSError, NotReady, RuntimeError):  # RuntimeError: no home directory can be found
-        pass
     return {value: name for name, value in named.items() if len(value) >= SHORTEST_SECRET}
 
 

@@ -1,0 +1,321 @@
+"""The command line: parse, hand over to the module that does the work, and turn what it raises into an exit code.
+
+Work is imported inside the commands, so that `samosa -h` answers at once.
+"""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.exceptions import TyperException
+
+import samosa
+from samosa import console
+from samosa.errors import BadInput, SamosaError, Stopped
+from samosa.secrets import redact
+
+if TYPE_CHECKING:
+    from samosa.config import Options
+
+Recipe = Annotated[
+    str | None, typer.Option("--recipe", "-r", metavar="NAME|PATH", help="Read configs/NAME/, or a TOML file")
+]
+Sets = Annotated[
+    list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="Overrule a key of the recipe")
+]
+Tag = Annotated[str | None, typer.Option("--tag", metavar="TAG", help="Name what is made")]
+Checkpoint = Annotated[str, typer.Option("--tag", metavar="TAG[@STEP]", help="Choose the checkpoint")]
+Nproc = Annotated[int | None, typer.Option("--nproc", min=1, metavar="N", help="Train in N processes, one per GPU")]
+Plan = Annotated[bool, typer.Option("--plan", help="Show what would run, how long and for how much, and stop")]
+Until = Annotated[str | None, typer.Option("--until", metavar="STAGE", help="Stop after this stage")]
+From = Annotated[str | None, typer.Option("--from", metavar="STAGE", help="Begin at this stage")]
+Redo = Annotated[bool, typer.Option("--redo", help="Run again what has run already, paid stages too")]
+Json = Annotated[bool, typer.Option("--json", help="Print the outcome as JSON on stdout")]
+Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, show_default=False, help="Tell more")]
+Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="Draw with this seed")]
+
+
+class _Command(TyperCommand):
+    """A command that can be stopped from the keyboard or by a closed pipe, and whose help line reads like the others."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            hint = "run the same command again: it goes on from what is saved"
+            raise Stopped("stopped from the keyboard", hint=hint) from None
+        except BrokenPipeError:
+            return _hung_up()
+
+    def get_help_option(self, ctx: Any) -> Any:
+        return _reworded(super().get_help_option(ctx))
+
+
+class _Group(TyperGroup):
+    def get_help_option(self, ctx: Any) -> Any:
+        return _reworded(super().get_help_option(ctx))
+
+
+def _reworded(option: Any) -> Any:
+    if option is not None:
+        option.help = "Show this help and exit"
+        option.opts = ["-h", "--help"]
+    return option
+
+
+app = typer.Typer(
+    cls=_Group,
+    rich_markup_mode=None,  # rich takes longer to import than everything else here together
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        console.data(samosa.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _samosa(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit")
+    ] = False,
+) -> None:
+    """Train small chat models that think and use tools, judge them, and publish those that pass
+
+    Exit codes: 0 ok, 1 failed, 2 bad input, 3 machine not ready, 10/20/30 gate, 130 stopped and safe to run again
+    """
+
+
+@app.command("phase-a", cls=_Command)
+def phase_a(
+    recipe: Recipe = None,
+    sets: Sets = None,
+    tag: Tag = None,
+    nproc: Nproc = None,
+    plan: Plan = False,
+    until: Until = None,
+    start: From = None,
+    redo: Redo = False,
+    json: Json = False,
+    verbose: Verbose = 0,
+) -> int:
+    """Teach a checkpoint to think and call a tool in one turn
+
+    Makes the data, filters and mixes it, fine-tunes, judges, and publishes what passes
+    """
+    from samosa.phases import phase_a as phase
+
+    return phase.run(_options(**locals()))
+
+
+@app.command("sft", cls=_Command)
+def sft(
+    recipe: Recipe = None,
+    sets: Sets = None,
+    tag: Tag = None,
+    nproc: Nproc = None,
+    plan: Plan = False,
+    until: Until = None,
+    start: From = None,
+    redo: Redo = False,
+    json: Json = False,
+    verbose: Verbose = 0,
+) -> int:
+    """Fine-tune a checkpoint on the conversations a recipe names"""
+    from samosa.phases import runs
+
+    return runs.run_sft(_options(**locals()))
+
+
+@app.command("pretrain", cls=_Command)
+def pretrain(
+    recipe: Recipe = None,
+    sets: Sets = None,
+    tag: Tag = None,
+    nproc: Nproc = None,
+    plan: Plan = False,
+    until: Until = None,
+    start: From = None,
+    redo: Redo = False,
+    json: Json = False,
+    verbose: Verbose = 0,
+) -> int:
+    """Train a base model from scratch on text"""
+    from samosa.phases import runs
+
+    return runs.run_pretrain(_options(**locals()))
+
+
+@app.command("gen-data", cls=_Command)
+def gen_data(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="Choose what to generate: joint")],
+    rows: Annotated[int | None, typer.Option("--rows", min=1, metavar="N", help="Write N conversations")] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="PATH", help="Write them to this JSONL file")] = None,
+    seed: Seed = None,
+    recipe: Recipe = None,
+    sets: Sets = None,
+    json: Json = False,
+    verbose: Verbose = 0,
+) -> int:
+    """Generate training conversations into a JSONL file"""
+    from samosa.phases import data_commands
+
+    options = _options(recipe=recipe, sets=sets, json=json, verbose=verbose)
+    return data_commands.gen_data(options, kind=kind, rows=rows, out=out, seed=seed)
+
+
+@app.command("filter", cls=_Command)
+def filter_files(
+    files: Annotated[list[Path], typer.Argument(metavar="FILES...", help="Read these JSONL files")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Write kept and rejected rows to this folder")],
+    rules: Annotated[str, typer.Option("--rules", metavar="NAME", help="Apply this set of rules")],
+    recipe: Recipe = None,
+    sets: Sets = None,
+    json: Json = False,
+    verbose: Verbose = 0,
+) -> int:
+    """Sort conversations into kept and rejected
+
+    Every rejected row is written with all its reasons
+    """
+    from samosa.phases import data_commands
+
+    options = _options(recipe=recipe, sets=sets, json=json, verbose=verbose)
+    return data_commands.filter_files(options, files=files, out=out, rules=rules)
+
+
+@app.command("eval", cls=_Command)
+def evaluate(
+    tag: Checkpoint,
+    suite: Annotated[str, typer.Option("--suite", metavar="NAME", help="Ask this suite of probes")] = "joint",
+    seed: Seed = None,
+    recipe: Recipe = None,
+    sets: Sets = None,
+    json: Json = False,
+    verbose: Verbose = 0,
+) -> int:
+    """Judge a checkpoint with probes drawn by seed
+
+    Exits with 0 when it passed, 10 when it failed, 20 without enough evidence, 30 when the measurement broke
+    """
+    from samosa.phases import judging
+
+    options = _options(recipe=recipe, sets=sets, tag=tag, json=json, verbose=verbose)
+    return judging.run(options, suite=suite, seed=seed)
+
+
+@app.command("chat", cls=_Command)
+def chat(
+    tag: Checkpoint,
+    think: Annotated[bool, typer.Option("--think", help="Ask the model to think before it answers")] = False,
+    temperature: Annotated[
+        float | None, typer.Option("--temperature", min=0.0, metavar="T", help="Sample at T; 0 is greedy")
+    ] = None,
+    seed: Seed = None,
+    once: Annotated[str | None, typer.Option("--once", metavar="TEXT", help="Answer this one message and exit")] = None,
+    recipe: Recipe = None,
+    sets: Sets = None,
+    json: Json = False,
+    verbose: Verbose = 0,
+) -> int:
+    """Talk with a checkpoint in the terminal"""
+    from samosa.serve import terminal
+
+    options = _options(recipe=recipe, sets=sets, tag=tag, json=json, verbose=verbose)
+    return terminal.run(options, think=think, temperature=temperature, seed=seed, once=once)
+
+
+@app.command("inspect", cls=_Command)
+def inspect(
+    name: Annotated[str, typer.Argument(metavar="TAG[@STEP]", help="Choose the checkpoint")],
+    windows: Annotated[
+        bool, typer.Option("--windows", help="Measure by position which attention windows it was trained with")
+    ] = False,
+    recipe: Recipe = None,
+    sets: Sets = None,
+    json: Json = False,
+    verbose: Verbose = 0,
+) -> int:
+    """Show what a checkpoint is"""
+    from samosa.phases import inspect as inspection
+
+    options = _options(recipe=recipe, sets=sets, json=json, verbose=verbose)
+    return inspection.run(options, name=name, windows=windows)
+
+
+def _options(*, sets: Sequence[str] | None = None, **values: Any) -> "Options":
+    from samosa.config import Options
+
+    return Options(sets=tuple(sets or ()), **values)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; nothing a person can cause shows a traceback.
+
+    Errors are two lines on stderr; with --json also one object on stdout. A bug keeps its traceback, without secrets.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    as_json = "--json" in arguments
+    try:
+        return _run(arguments)
+    except SamosaError as error:
+        return _report(error, as_json=as_json)
+    except BrokenPipeError:
+        return _hung_up()
+    except Exception as error:  # noqa: BLE001 - a bug: shown whole, except for secrets
+        sys.stderr.write(redact(traceback.format_exc()))
+        if as_json:
+            console.emit_json({"error": f"{type(error).__name__}: {error}", "exit_code": SamosaError.exit_code})
+        return SamosaError.exit_code
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        # typer gives back what the command returned, or the code of typer.Exit; its own errors are raised.
+        code = app(arguments or ["-h"], prog_name="samosa", standalone_mode=False)
+    except TyperException as error:
+        raise _usage(error) from None
+    except (KeyboardInterrupt, typer.Abort):
+        code = Stopped.exit_code
+    sys.stdout.flush()  # while a reader that has gone can still be noticed
+    return code or 0
+
+
+def _usage(error: TyperException) -> BadInput:
+    """A mistake in the command line itself, as the two lines every other error has."""
+    context, possible = getattr(error, "ctx", None), getattr(error, "possibilities", None)
+    message, _, suggestion = str(getattr(error, "message", "") or error.format_message()).partition(" Did you mean ")
+    if getattr(error, "param", None) is not None:
+        message = error.format_message()
+    if possible:
+        suggestion = " or ".join(possible) + "?"
+    command = context.command_path if context is not None else "samosa"
+    hint = f"did you mean {suggestion.replace(chr(39), '')}" if suggestion else f"{command} -h shows how"
+    return BadInput(f"{command}: {message[:1].lower()}{message[1:].rstrip('.')}", hint=hint)
+
+
+def _report(error: SamosaError, *, as_json: bool) -> int:
+    try:
+        console.error(error)
+        if as_json:
+            console.emit_json({"error": error.message, "hint": error.hint, "exit_code": error.exit_code})
+    except BrokenPipeError:
+        _hung_up()
+    return error.exit_code
+
+
+def _hung_up() -> int:
+    """Whoever read our output has gone, as in `samosa ... | head -1`: end without a word, at shutdown too."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
+    return SamosaError.exit_code
