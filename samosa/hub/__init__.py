@@ -1,0 +1,1 @@
+"""Ways in and out: putting a release where others take it."""
