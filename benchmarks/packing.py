@@ -53,7 +53,7 @@ def main() -> None:
         else:
             print(
                 f"{mix:10s} {result['fill']:.2%} full, {result['rows']} rows of {LENGTH};"
-                f" {result['placed_per_minute']:,} conversations a minute placed, {result['packed_per_minute']:,} packed"
+                f" {result['placed_per_minute']:,} documents a minute placed, {result['packed_per_minute']:,} packed"
             )
 
 

@@ -35,9 +35,9 @@ class Plan:
     """The batches of a run. Step s takes the next rows of an endless list: each epoch a new permutation of all rows.
 
     tokens_per_step // length rows make a step over all ranks, whatever their number. Rank r of W gets rows r, r + W,
-    and so on of it, in equal micro-batches of at most `micro_batch` rows, as many on every rank. Where that leaves a gap it is
-    filled with rows that count nothing. A run by `epochs` sees every row that often; its last step may be short.
-    `steps` overrides `epochs` and goes round the data as often as it takes.
+    and so on of it, in equal micro-batches of at most `micro_batch` rows, as many on every rank, filled up with rows
+    that count nothing. A run by `epochs` sees every row that often, and its last step may be short; `steps` overrides
+    `epochs` and goes round the data as often as it takes.
 
     Raises BadInput naming the keys that do not go together.
     """
