@@ -1,4 +1,4 @@
-"""Whether one completion passes its probe: the turn's structure on token ids, the call by value, the answer by its span.
+"""Whether a completion passes its probe: the turn's structure on token ids, the call by value, the answer by its span.
 
 Every condition is about what the model did; a harness that broke never reaches this page (see runner.py).
 """
@@ -13,15 +13,11 @@ from samosa.chat import grammar
 from samosa.chat.calculator import CalculatorError, evaluate
 from samosa.chat.search import SearchError
 from samosa.chat.tokenizer import Tokenizer
-from samosa.chat.tools import BadCall, Call, parse_call
+from samosa.chat.tools import MAX_TOP_K, BadCall, Call, parse_call
 from samosa.eval import answers
 from samosa.eval.probe_types import Gold, Probe
 
-ARGUMENTS = {
-    "calculator": frozenset({"expression"}),
-    "web_search": frozenset({"query", "top_k", "urls"}),
-}
-MOST_HITS = 8  # what the search tool lets a call ask for
+ARGUMENTS = {"calculator": {"expression"}, "web_search": {"query", "top_k"}}
 JUST_A_NUMBER = re.compile(r"[\s(+\-$]*[0-9][0-9.,_\s)]*(?:e[+-]?[0-9]+)?[\s)]*", re.IGNORECASE)
 
 
@@ -67,7 +63,7 @@ def judge(
 ) -> Judgement:
     """Judge the ids generated after `<|assistant_start|>` (forced results and `<|assistant_end|>` included).
 
-    forced: one flag an id, true where the engine wrote it; None where that is not known. Given, a result must be forced.
+    forced: one flag an id, true where the engine wrote it, as it must have written results; None where not known.
     """
     verdict = grammar.read_ids(list(ids), tokenizer, max_calls=max_calls)
     reason = (
@@ -113,12 +109,11 @@ def _calls(verdict: grammar.Verdict, ids: Sequence[int], probe: Probe, tokenizer
         return "called a tool where none is needed" if called else None
     if len(verdict.calls) != 1:
         return f"{len(verdict.calls) or 'no'} calls, not one"
-    payload = verdict.calls[0]
-    call = parse_call(payload)
+    call = parse_call(verdict.calls[0])
     if isinstance(call, BadCall):
         return f"malformed call: {call.message}"
-    if not payload.lstrip().startswith("{"):
-        return "malformed call: not a JSON object"
+    if call.legacy:
+        return "malformed call: an expression, not JSON"
     if call.tool != gold.tool:
         return f"wrong tool: {call.tool}, not {gold.tool}"
     return _arguments(call, gold) or _observation(verdict.results, probe)
@@ -153,11 +148,8 @@ def _query(query: str, arguments: dict[str, object], gold: Gold) -> str | None:
         if " ".join(must.casefold().split()) not in asked:
             return f"wrong arguments: {must!r} is not in the query {query!r}"
     top_k = arguments.get("top_k", 1)
-    if isinstance(top_k, bool) or not isinstance(top_k, int) or not 1 <= top_k <= MOST_HITS:
-        return f"wrong arguments: top_k is {top_k!r}, not 1 to {MOST_HITS}"
-    urls = arguments.get("urls", [])
-    if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
-        return "wrong arguments: urls is not a list of addresses"
+    if isinstance(top_k, bool) or not isinstance(top_k, int) or not 1 <= top_k <= MAX_TOP_K:
+        return f"wrong arguments: top_k is {top_k!r}, not 1 to {MAX_TOP_K}"
     return None
 
 

@@ -14,12 +14,12 @@ class ProbeSearch:
         self._hits = probe.hits
 
     def search(self, query: str, top_k: int) -> list[Hit]:
-        """The hits of the first key that is in the query; none fits: no hits. Raises SearchError where the probe asks."""
+        """The hits of the first key that is in the query, if any. Raises SearchError where the probe asks for it."""
         asked = " ".join(query.casefold().split())
         for key, hits in self._hits.items():
             if " ".join(key.casefold().split()) in asked:
                 if isinstance(hits, SearchError):
-                    raise hits
+                    raise SearchError(*hits.args)  # a copy: a raised exception keeps hold of its traceback
                 return list(hits[:top_k])
         return []
 
@@ -28,7 +28,7 @@ class Watched:
     """Another search, watched: a failure that the probe did not ask for is the harness's, and `broke` keeps it."""
 
     def __init__(self, search: Search, probe: Probe) -> None:
-        self.name = search.name
+        self.name: str = search.name
         self.broke: str | None = None
         self._search = search
         self._may_fail = fails_on_purpose(probe)
@@ -41,6 +41,6 @@ class Watched:
             if not self._may_fail:
                 self.broke = f"search failed: {error}"
             raise
-        except Exception as error:
+        except Exception as error:  # kept for the report; the model saw a failed search
             self.broke = f"search crashed: {type(error).__name__}: {error}"
             raise SearchError(self.broke) from error

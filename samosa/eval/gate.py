@@ -1,6 +1,6 @@
 """Ship or don't: per pattern an acceptance plan (n, c), the roadmap's own probes, and one exit code.
 
-0 passed, 10 failed, 20 not enough evidence, 30 the measurement itself broke. What the harness failed at is never counted
+0 passed, 10 failed, 20 not enough evidence, 30 the measurement itself broke. What the harness failed at never counts
 against the model: such an instance is not completed, and too few completed instances are no verdict.
 """
 
@@ -133,6 +133,6 @@ def meaning(gate: Gate) -> str:
     """What the plan's numbers promise, in one sentence."""
     good, bad = (stats.at_least(gate.c, gate.n, rate) for rate in (gate.good, gate.bad))
     return (
-        f"{gate.c} of {gate.n} a pattern: a model right {gate.good:.0%} of the time passes with probability {good:.3f}, "
+        f"{gate.c} of {gate.n} each: a model right {gate.good:.0%} of the time passes with probability {good:.3f}, "
         f"one right {gate.bad:.0%} of the time with {bad:.3f}"
     )

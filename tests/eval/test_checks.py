@@ -54,7 +54,7 @@ def reason(probe, tokenizer, *pieces):
     ("probe", "turn"),
     [
         (tip_probe(), [THINK, CALL, TIP, CALLED, TIP_IS, "The tip is $7.65.", END]),
-        (tip_probe(), [THINK, CALL, calculate("0.17*45"), CALLED, TIP_IS, "A 17% tip on $45 is $7.65; $52.65 in all.", END]),
+        (tip_probe(), [THINK, CALL, calculate("0.17*45"), CALLED, TIP_IS, "17% of $45 is $7.65; $52.65 in all.", END]),
         (tip_probe(), [THINK, CALL, calculate("percent(45,17)"), CALLED, TIP_IS, "\n\n7.65 dollars", END]),
         (search_probe(), [THINK, CALL, ASK, CALLED, ASKED, "The Zorbel index is at 41.7 points.", END]),
         (search_probe(), [THINK, CALL, look_up("zorbel", top_k=3), CALLED, ASKED, "Zorbel: 41.7.", END]),
@@ -99,10 +99,10 @@ def test_a_good_turn_passes(probe, turn, tokenizer):
         ([THINK, CALL, calculate("7.65"), CALLED, TIP_IS, "It is $7.65.", END], "wrong arguments"),
         ([THINK, CALL, calculate("45 times 17%"), CALLED, TIP_IS, "It is $7.65.", END], "wrong arguments"),
         ([THINK, CALL, calculate("45*17/100+1e999"), CALLED, TIP_IS, "It is $7.65.", END], "wrong arguments"),
-        ([THINK, CALL, TIP, CALLED, RESULT, '{"value":7.65}', RESULTED, "It is $7.65.", END], "the model wrote a tool"),
+        ([THINK, CALL, TIP, CALLED, RESULT, '{"value":7.65}', RESULTED, "It is $7.65.", END], "the model wrote"),
         # the answer
-        ([THINK, CALL, TIP, CALLED, TIP_IS, TIP_IS.decode(), END], "artefact in the answer: raw JSON"),
-        (["<think>That is $7.65.</think>", CALL, TIP, CALLED, TIP_IS, "There you are.", END], "the answer does not say"),
+        ([THINK, CALL, TIP, CALLED, TIP_IS, TIP_IS.decode(), END], "artefact in the answer"),
+        (["<think>That is $7.65.</think>", CALL, TIP, CALLED, TIP_IS, "Here it is.", END], "the answer does not"),
         ([THINK, CALL, TIP, CALLED, TIP_IS, "It is $17.65.", END], "the answer does not say"),
         ([THINK, CALL, TIP, CALLED, TIP_IS, "It is $7.655.", END], "the answer does not say"),
         ([THINK, CALL, TIP, CALLED, TIP_IS, "It is $\uff17.65.", END], "the answer does not say"),
@@ -121,15 +121,15 @@ def test_a_tip_gets_no_credit_for(turn, why, tokenizer):
 @pytest.mark.parametrize(
     ("turn", "why"),
     [
-        ([THINK, CALL, ASK, CALLED, ASKED, "The Zorbel index is at 40.2 points.", END], "the answer does not say '41.7'"),
-        ([THINK, CALL, ASK, CALLED, ASKED, "It is at 41.7 points.", END], "the answer does not say 'Zorbel'"),
-        ([THINK, CALL, ASK, CALLED, ASKED, "The Z\u043erbel index is at 41.7.", END], "the answer does not say 'Zorbel'"),
+        ([THINK, CALL, ASK, CALLED, ASKED, "The Zorbel index is at 40.2 points.", END], "the answer does not say"),
+        ([THINK, CALL, ASK, CALLED, ASKED, "It is at 41.7 points.", END], "the answer does not say"),
+        ([THINK, CALL, ASK, CALLED, ASKED, "The Z\u043erbel index is at 41.7.", END], "the answer does not say"),
         ([THINK, CALL, ASK, CALLED, ASKED, "I'm unable to find Zorbel, perhaps 41.7.", END], "refuses to answer"),
         ([THINK, CALL, look_up("some index"), CALLED, ASKED, "Zorbel: 41.7", END], "wrong arguments: 'Zorbel'"),
         ([THINK, CALL, look_up("Zorbel", top_k=99), CALLED, ASKED, "Zorbel: 41.7", END], "wrong arguments: top_k"),
-        ([THINK, CALL, look_up("Zorbel", lang="en"), CALLED, ASKED, "Zorbel: 41.7", END], "wrong arguments: web_search"),
+        ([THINK, CALL, look_up("Zorbel", lang="en"), CALLED, ASKED, "Zorbel: 41.7", END], "wrong arguments"),
         ([THINK, CALL, look_up(["Zorbel"]), CALLED, ASKED, "Zorbel: 41.7", END], "wrong arguments: no query"),
-        ([THINK, CALL, ASK, CALLED, search_failed("Zorbel"), "Zorbel: 41.7", END], "the tool answered the call with an"),
+        ([THINK, CALL, ASK, CALLED, search_failed("Zorbel"), "Zorbel: 41.7", END], "the tool answered"),
         ([THINK, CALL, calculate("41.7*1"), CALLED, calculated("41.7*1", 41.7), "Zorbel: 41.7", END], "wrong tool"),
     ],
 )
@@ -139,8 +139,8 @@ def test_a_search_gets_no_credit_for(turn, why, tokenizer):
 
 
 def test_a_failed_search_must_be_admitted(tokenizer):
-    turn = [THINK, CALL, ASK, CALLED, search_failed("Zorbel index")]
-    assert reason(failed_search_probe(), tokenizer, *turn, "The Zorbel index is 41.7.", END).startswith("the answer says none")
+    turn = [THINK, CALL, ASK, CALLED, search_failed("Zorbel index"), "The Zorbel index is 41.7.", END]
+    assert reason(failed_search_probe(), tokenizer, *turn).startswith("the answer says none")
 
 
 @pytest.mark.parametrize(

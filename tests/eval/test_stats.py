@@ -17,7 +17,9 @@ def test_tails_equal_scipys(n, p):
         assert stats.at_most(k, n, p) == pytest.approx(oracle.binom.cdf(k, n, p), abs=1e-12, rel=1e-9)
 
 
-@pytest.mark.parametrize(("k", "n", "p"), [(98, 103, Fraction(9, 10)), (98, 103, Fraction(97, 100)), (5, 400, Fraction(1, 8))])
+@pytest.mark.parametrize(
+    ("k", "n", "p"), [(98, 103, Fraction(9, 10)), (98, 103, Fraction(97, 100)), (5, 400, Fraction(1, 8))]
+)
 def test_tails_equal_rational_arithmetic_to_twelve_digits(k, n, p):
     exact = sum(math.comb(n, i) * p**i * (1 - p) ** (n - i) for i in range(k, n + 1))
     assert stats.at_least(k, n, float(p)) == pytest.approx(float(exact), rel=1e-12)
@@ -27,7 +29,9 @@ def test_a_tail_of_a_large_benchmark_keeps_its_digits():
     assert stats.at_least(5713, 14042, 0.4) == pytest.approx(oracle.binom.sf(5712, 14042, 0.4), rel=1e-9)
 
 
-@pytest.mark.parametrize(("passes", "n"), [(0, 0), (0, 33), (1, 33), (32, 33), (33, 33), (98, 103), (103, 103), (690, 1319)])
+@pytest.mark.parametrize(
+    ("passes", "n"), [(0, 0), (0, 33), (1, 33), (32, 33), (33, 33), (98, 103), (103, 103), (690, 1319)]
+)
 @pytest.mark.parametrize("confidence", [0.9, 0.95])
 def test_clopper_pearson_equals_scipys(passes, n, confidence):
     low, high = stats.clopper_pearson(passes, n, confidence=confidence)

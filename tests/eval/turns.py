@@ -19,7 +19,9 @@ def search_probe(name="search-1", *, value="41.7", hits=None, **gold):
     gold = {"answer_must": (value, "Zorbel"), "query_must": ("Zorbel",)} | gold
     if hits is None:
         hits = (Hit(url="https://x.example", title="Zorbel", snippet=f"Zorbel index: {value} points."),)
-    return Probe(name, "search", "t", ask("What is the Zorbel index?"), Gold(tool="web_search", **gold), {"zorbel": hits})
+    return Probe(
+        name, "search", "t", ask("What is the Zorbel index?"), Gold(tool="web_search", **gold), {"zorbel": hits}
+    )
 
 
 def failed_search_probe(name="search-2"):
@@ -41,7 +43,11 @@ def ids_and_forced(tokenizer, *pieces):
     ids, forced = [], []
     for piece in pieces:
         if isinstance(piece, bytes):
-            new = [tokenizer.special("output_start"), *tokenizer.encode(piece.decode()), tokenizer.special("output_end")]
+            new = [
+                tokenizer.special("output_start"),
+                *tokenizer.encode(piece.decode()),
+                tokenizer.special("output_end"),
+            ]
         elif piece in tokenizer.specials:
             new = [tokenizer.special(piece)]
         else:

@@ -1,0 +1,157 @@
+"""`samosa eval`: ask a checkpoint a suite of probes, apply the gate, keep the record, and say what comes next."""
+
+import time
+from typing import Any
+
+from samosa import console, home
+from samosa.config import Options, load
+from samosa.errors import BadInput
+from samosa.eval import gate as gates
+from samosa.eval import record
+from samosa.eval.checks import Sample
+from samosa.eval.gate import GateResult, Outcome
+from samosa.eval.probe_types import PATTERNS
+from samosa.eval.settings import Evaluation, Gate
+
+SUITES = ("joint",)
+EXAMPLES = 3  # failures shown for each pattern
+WIDEST = 400  # characters of a completion shown
+
+
+def run(options: Options, *, suite: str = "joint", seed: int | None = None) -> int:
+    """Judge the checkpoint `options.tag` and return the gate's exit code.
+
+    Raises BadInput for an unknown tag, suite or seed and NotReady for a broken checkpoint.
+    """
+    if options.tag is None:
+        raise BadInput("which checkpoint is to be judged?", hint=f"samosa eval --tag TAG   ({_tags()})")
+    settings = load(Evaluation, "eval", recipe=options.recipe, sets=options.sets).gate
+    ref = home.find_checkpoint(options.tag)
+    line, result = judged(ref, settings, seed=seed, suite=suite)
+    if options.json:
+        console.emit_json(line)
+    console.say(_next(ref, result, suite, int(line["seed"]), options.recipe))
+    return result.exit_code
+
+
+def judge_checkpoint(
+    ref: home.CheckpointRef, gate: Gate, seed: int | None = None, *, suite: str = "joint"
+) -> GateResult:
+    """Judge a checkpoint, show the gate table and keep the record, as `samosa eval` does; `seed` None is the gate's."""
+    return judged(ref, gate, seed=seed, suite=suite)[1]
+
+
+def judged(ref: home.CheckpointRef, gate: Gate, *, seed: int | None, suite: str) -> tuple[dict[str, Any], GateResult]:
+    """The line of the record, and the result it is about. Raises BadInput and NotReady as `run` does."""
+    from samosa.chat.tokenizer import load_tokenizer
+    from samosa.eval.probes import joint_suite, suite_hash
+    from samosa.eval.runner import run_suite
+
+    seed = _checked(suite, gate.seed if seed is None else seed)
+    started = time.monotonic()
+    tokenizer = load_tokenizer(home.tokenizer_dir())
+    model, facts = _model(ref, gate, tokenizer.vocab_size)
+    probes = joint_suite(seed=seed, per_pattern=gate.n)
+    console.say(
+        f"asking {ref.name} {len(probes)} probes of suite {suite}, seed {seed} ({facts['device']}, {facts['dtype']})"
+    )
+    result = gates.decide(run_suite(model, tokenizer, probes, gate, seed=seed), gate)
+    line = record.line(
+        result,
+        ref=ref,
+        weights_sha256=home.sha256_file(ref.model_path),
+        tokenizer_hash=tokenizer.hash,
+        suite=suite,
+        suite_hash=suite_hash(probes),
+        seed=seed,
+        settings=gate,
+        facts=facts,
+        seconds=time.monotonic() - started,
+    )
+    # The samples first: a line in the record promises that they are there.
+    samples = record.write_samples(ref.tag, f"{suite}-{seed}-{ref.kind}-{ref.step:06d}", result.samples)
+    line |= {"samples": str(samples.relative_to(home.root())), "samples_sha256": home.sha256_file(samples)}
+    record.append(line)
+    _show(ref, gate, result, line)
+    return line, result
+
+
+def _checked(suite: str, seed: int) -> int:
+    if suite not in SUITES:
+        raise BadInput(f"there is no suite {suite}", hint=f"have: {', '.join(SUITES)}")
+    if seed < 0:
+        raise BadInput(f"seed {seed} is negative", hint="seeds are whole numbers from 0")
+    return seed
+
+
+def _model(ref: home.CheckpointRef, gate: Gate, vocab_size: int) -> tuple[Any, dict[str, str]]:
+    """The model, and what was decided to run it. Raises BadInput where the tokenizer is not the model's."""
+    import torch
+
+    from samosa.model.checkpoint import load_model
+    from samosa.model.precision import choose_dtype
+
+    name = ("cuda" if torch.cuda.is_available() else "cpu") if gate.device == "auto" else gate.device
+    device = torch.device(name)
+    dtype, reason = choose_dtype(gate.dtype, device)
+    model, _ = load_model(ref, device=device, compute_dtype=dtype)
+    model.eval()
+    if model.config.vocab_size != vocab_size:
+        raise BadInput(
+            f"{ref.name} has a vocabulary of {model.config.vocab_size}, its tokenizer one of {vocab_size}",
+            hint=f"put the tokenizer it was trained with in {home.tokenizer_dir()}, or set SAMOSA_HOME",
+        )
+    return model, {"device": name, "dtype": str(dtype).removeprefix("torch."), "dtype_reason": reason}
+
+
+def _show(ref: home.CheckpointRef, gate: Gate, result: GateResult, line: dict[str, Any]) -> None:
+    console.table(gates.COLUMNS, gates.rows(result), title=f"{ref.name}, suite {line['suite']}, seed {line['seed']}")
+    console.say(gates.meaning(gate))
+    for pattern in PATTERNS:
+        wrong = [one for one in result.samples if one.probe.pattern == pattern and not _passed(one)]
+        outcomes = [one.outcome for one in result.patterns if one.pattern == pattern]
+        outcomes += [result.roadmap[one.probe.id] for one in wrong if one.probe.roadmap]
+        if any(outcome is not Outcome.PASSED for outcome in outcomes):
+            for sample in wrong[:EXAMPLES]:
+                _show_example(sample)
+    console.say(f"{ref.name}: {result.outcome.value} (exit {result.exit_code}, {line['seconds']:.0f} s)")
+    console.say(f"every sample: {home.root() / line['samples']}")
+
+
+def _passed(sample: Sample) -> bool:
+    return sample.judgement is not None and sample.judgement.passed
+
+
+def _show_example(sample: Sample) -> None:
+    reason = sample.judgement.reason if sample.judgement else f"not completed: {sample.error}"
+    console.say(f"  {sample.probe.id}: {reason}")
+    console.say(f"    asked: {_short(sample.probe.conversation.turns[-1].text, keep_end=True)}")
+    console.say(f"    said:  {_short(sample.text)}")
+
+
+def _short(text: str, *, keep_end: bool = False) -> str:
+    """One line of at most WIDEST characters; of a prompt the end matters, because the system text opens it."""
+    line = " ".join(text.split())
+    if len(line) <= WIDEST:
+        return line
+    return "…" + line[1 - WIDEST :] if keep_end else line[: WIDEST - 1] + "…"
+
+
+def _next(ref: home.CheckpointRef, result: GateResult, suite: str, seed: int, recipe: str | None) -> str:
+    name = f"{ref.kind}/{ref.name}"
+    flags = f" -r {recipe}" if recipe else ""
+    again = f"samosa eval --tag {name} --suite {suite} --seed {seed + 1}{flags}"
+    match result.outcome:
+        case Outcome.PASSED:
+            return f"next: samosa chat --tag {name}   (or judge it with other probes: {again})"
+        case Outcome.FAILED:
+            return f"next: mend the data or the recipe and train again; see for yourself: samosa chat --tag {name}"
+        case Outcome.INCONCLUSIVE:
+            return f"next: {again}"
+        case Outcome.BROKEN:
+            return f"next: mend what failed above, then samosa eval --tag {name} --suite {suite} --seed {seed}{flags}"
+
+
+def _tags() -> str:
+    tags = home.local_tags()
+    return f"have: {', '.join(tags)}" if tags else f"there are no checkpoints in {home.root()}"
