@@ -126,7 +126,7 @@ class _Place(torch.autograd.Function):
         return x.index_select(0, index)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (inverse,) = ctx.saved_tensors
         return grad.index_select(0, inverse), None, None
 
@@ -141,7 +141,7 @@ class _Unplace(torch.autograd.Function):
         return x.index_select(0, inverse)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (inverse,) = ctx.saved_tensors
         return grad.new_zeros(ctx.places, grad.size(1)).index_copy_(0, inverse, grad), None, None
 
@@ -156,7 +156,7 @@ class _Previous(torch.autograd.Function):
         return x.index_select(0, index)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         (index,) = ctx.saved_tensors
         return grad.new_zeros(ctx.tokens, grad.size(1)).index_copy_(0, index, grad), None
 
@@ -164,6 +164,7 @@ class _Previous(torch.autograd.Function):
 def _varlen(q: Tensor, k: Tensor, v: Tensor, window: int, layout: Layout) -> Tensor:
     from torch.nn.attention import varlen
 
+    assert layout.cu_seqlens is not None
     batch, length, heads, width = q.shape
     # A window that no document outgrows is plain causal: the kernel has a faster path for it.
     reach = window if window + 1 < layout.max_length else -1
@@ -178,4 +179,5 @@ def _varlen(q: Tensor, k: Tensor, v: Tensor, window: int, layout: Layout) -> Ten
         window_size=(reach, 0),
         enable_gqa=heads != k.size(2),
     )
+    assert isinstance(out, Tensor)
     return out.view(batch, length, heads, width)

@@ -6,6 +6,9 @@ losses match nanochat's to 1e-5 in fp32. Documents packed into one row do not se
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -146,6 +149,10 @@ class GPT(nn.Module):
         self._chosen: dict[torch.device, str] = {}
 
     @property
+    def blocks(self) -> Sequence[Block]:
+        return cast(Sequence[Block], self.transformer["h"])
+
+    @property
     def device(self) -> torch.device:
         return self.resid_lambdas.device
 
@@ -158,10 +165,9 @@ class GPT(nn.Module):
     def init_weights(self, generator: torch.Generator | None = None) -> None:
         """nanochat's initialisation: what writes into the residual starts at 0, the rest uniform or normal."""
         bound = (3 / self.config.n_embd) ** 0.5
-        wte = self.transformer["wte"].weight
-        wte.normal_(0.0, 0.8, generator=generator)
+        cast(nn.Embedding, self.transformer["wte"]).weight.normal_(0.0, 0.8, generator=generator)
         self.lm_head.weight.normal_(0.0, 0.001, generator=generator)
-        for block in self.transformer["h"]:
+        for block in self.blocks:
             for weight in (block.attn.c_q.weight, block.attn.c_k.weight, block.attn.c_v.weight):
                 weight.uniform_(-bound, bound, generator=generator)
             block.mlp.c_fc.weight.uniform_(-0.4 * bound, 0.4 * bound, generator=generator)
@@ -170,7 +176,7 @@ class GPT(nn.Module):
             if block.attn.ve_gate is not None:
                 block.attn.ve_gate.weight.uniform_(0.0, 0.02, generator=generator)
         for table in self.value_embeds.values():
-            table.weight.uniform_(-bound, bound, generator=generator)
+            cast(nn.Embedding, table).weight.uniform_(-bound, bound, generator=generator)
         depth = torch.linspace(0, 1, self.config.n_layer, dtype=torch.float64)
         self.resid_lambdas.copy_(1.15 - 0.10 * depth)
         self.x0_lambdas.copy_(0.20 - 0.15 * depth)
@@ -248,7 +254,7 @@ class GPT(nn.Module):
     def _layers(self, x: Tensor, context: Context) -> Tensor:
         first = backout = x
         resid, start = self.resid_lambdas.to(x.dtype), self.x0_lambdas.to(x.dtype)
-        for i, block in enumerate(self.transformer["h"]):
+        for i, block in enumerate(self.blocks):
             x = torch.addcmul(resid[i] * x, start[i], first)
             value = self.value_embeds[str(i)](context.ids).to(x.dtype) if i in self.value_layers else None
             x = block(x, value, context)

@@ -103,7 +103,7 @@ class _NllSum(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         grad_x, grad_w = ctx.saved_tensors
         return (
             None if grad_x is None else grad_x * upstream.to(grad_x.dtype),
@@ -118,7 +118,7 @@ class _NllEach(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, targets: Tensor, vocab_size: int) -> Tensor:
-        rows, goals, index = _supervised(x, targets)
+        rows, goals, _ = _supervised(x, targets)
         used = weight[:vocab_size].to(x.dtype)
         nlls = torch.empty(rows.size(0), dtype=torch.promote_types(x.dtype, torch.float32), device=x.device)
         for part in _chunks(rows.size(0), vocab_size, x.device):
@@ -129,7 +129,7 @@ class _NllEach(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         x, weight, targets = ctx.saved_tensors
         rows, goals, index = _supervised(x, targets)
         used = weight[: ctx.vocab_size].to(x.dtype)

@@ -110,7 +110,9 @@ def _plan(starts: np.ndarray, lengths: np.ndarray, window: int, device: torch.de
     heads, tails = np.concatenate(first), np.concatenate(size)
     order = np.argsort(-tails, kind="stable")
     heads, tails = heads[order], tails[order]
-    buckets, index, real = [], [], []
+    buckets: list[Bucket] = []
+    index: list[np.ndarray] = []
+    real: list[np.ndarray] = []
     for lo, hi in _cut(tails):
         _fill(heads[lo:hi], tails[lo:hi], int(tails[lo]), index, real)
         buckets.append(Bucket(hi - lo, int(tails[lo]), False))
