@@ -1,0 +1,121 @@
+"""The one training loop. A loss is a sum with a count beside it; one division covers micro-batches and ranks.
+
+The same data in other micro-batches, accumulations or world sizes gives the same training: in float64 the weights, in
+float32 the gradients and losses (AdamW's small eps and the orthogonalisation make round-off visible in fp32 weights).
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from samosa.train.distributed import World, agree, sync_only_if
+from samosa.train.objectives import Objective, total
+from samosa.train.optim import MuonAdamW
+from samosa.train.schedule import Schedule, StepHyper
+
+
+@dataclass
+class TrainState:
+    """What training changes. `model` is as the loop calls it, wrapped where there are several ranks."""
+
+    model: nn.Module
+    optimizer: MuonAdamW
+    step: int = 0
+    """Optimizer steps done."""
+    skipped: int = 0
+    """Steps among them whose gradients were not finite, so that nothing was updated."""
+
+
+class Plan(Protocol):
+    """The batches of a run, a pure function of the seed and the step."""
+
+    steps: int
+
+    def counts(self, step: int) -> dict[str, int]:
+        """Each term's count over all ranks' rows of the step."""
+        ...
+
+    def micro_batches(self, step: int) -> Iterator[tuple[Any, bool]]:
+        """This rank's (batch, whether it is the last); as many on every rank."""
+        ...
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What one step was, the same on all ranks."""
+
+    step: int
+    """Steps done, this one included."""
+    losses: dict[str, float]
+    """Each term's sum over its count, of the weights before the update; nan for a term without any."""
+    grad_norm: float
+    hyper: StepHyper
+    skipped: bool
+    stop: bool
+    """Some rank was asked to stop: this step is finished and saved, and no other begins."""
+
+    @property
+    def loss(self) -> float:
+        return sum(self.losses.values())
+
+
+def train(
+    state: TrainState,
+    objective: Objective,
+    plan: Plan,
+    schedule: Schedule,
+    where: World,
+    *,
+    after_step: Callable[[StepReport], None],
+    stop_asked: Callable[[], bool] = lambda: False,
+) -> None:
+    """Run optimizer steps up to plan.steps, from wherever state is; return early only when a rank is asked to stop."""
+    for step in range(state.step, plan.steps):
+        counts = plan.counts(step)  # stored with the rows: no collective
+        seen = {term: torch.zeros((), dtype=torch.float64, device=where.device) for term in objective.terms}
+        for batch, last in plan.micro_batches(step):
+            with sync_only_if(last, state.model):
+                sums, stats = objective.loss(state.model, batch.to(where.device))
+                total(sums, counts, where.size).backward()  # type: ignore[no-untyped-call]
+            for term in objective.terms:
+                seen[term] += stats[term]
+        verdict = finite(state, seen, where, stop=stop_asked())
+        hyper = schedule.at(step, plan.steps)  # arguments of the step, never state
+        if verdict.ok:
+            state.optimizer.step(hyper)
+        else:
+            state.skipped += 1
+        state.optimizer.zero_grad()
+        state.step = step + 1
+        losses = {term: value / counts[term] if counts[term] else math.nan for term, value in verdict.sums.items()}
+        after_step(StepReport(state.step, losses, verdict.grad_norm, hyper, not verdict.ok, verdict.stop))
+        if verdict.stop:
+            return
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the ranks agreed on after their backward passes."""
+
+    ok: bool
+    stop: bool
+    grad_norm: float
+    sums: dict[str, float]
+
+
+def finite(state: TrainState, seen: dict[str, Tensor], where: World, *, stop: bool) -> Verdict:
+    """Whether loss and gradients are finite on every rank, so that all update or all skip.
+
+    One collective and one wait for the device serve this, the losses for the log and the wish to stop.
+    """
+    grads = [param.grad for param in state.optimizer.parameters() if param.grad is not None]
+    norm = torch.nn.utils.get_total_norm(grads).double()
+    sums = torch.stack(list(seen.values()))
+    bad = ~(torch.isfinite(norm) & torch.isfinite(sums).all())
+    flags = torch.stack([bad.double(), torch.full_like(norm, float(stop)), norm / where.size])
+    is_bad, asked, grad_norm, *totals = agree(torch.cat([flags, sums]), where).tolist()
+    return Verdict(not is_bad, bool(asked), grad_norm, dict(zip(seen, totals, strict=True)))

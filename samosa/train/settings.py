@@ -1,0 +1,108 @@
+"""The [train] section of a recipe: everything a training run is told. Values live in configs/*.toml."""
+
+from typing import Literal, Self
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from samosa.config import Recipe
+from samosa.train.schedule import FinetuneSchedule, PretrainSchedule, Schedule
+
+
+class Train(Recipe):
+    """One training run, whatever its objective."""
+
+    length: PositiveInt
+    """Tokens in a packed row."""
+    tokens_per_step: PositiveInt
+    """Tokens an optimizer step sees over all ranks; a multiple of `length`."""
+    micro_batch: PositiveInt
+    """Rows in one forward pass of one rank. Changes memory and speed, never the result."""
+    epochs: PositiveFloat | None = None
+    """Times round the data; a step that is begun is finished."""
+    steps: PositiveInt | None = None
+    """Stop after this many optimizer steps, going round the data as often as that takes; overrides `epochs`."""
+
+    matrix_lr: PositiveFloat
+    """Muon's learning rate, for the matrices inside the blocks."""
+    embedding_lr: PositiveFloat
+    """Token embeddings at n_embd 768, scaled by (n_embd/768)^-0.5; value embeddings take half of it."""
+    unembedding_lr: PositiveFloat
+    """The output head at n_embd 768, scaled likewise."""
+    scalar_lr: PositiveFloat
+    """Residual and skip scalars (the residual ones take a hundredth of it)."""
+    init_lr_frac: PositiveFloat
+    """Multiplies every learning rate: fine-tuning starts from a trained model and takes less."""
+    weight_decay: NonNegativeFloat
+    """Muon's cautious weight decay; the embeddings' and the head's own are fixed."""
+    muon_variant: Literal["upstream", "fork"]
+    """upstream equilibrates rows and renormalises the update; fork does neither."""
+
+    schedule: Literal["steps", "progress"]
+    """steps: pretraining's form, warmup in steps, weight decay on half a cosine. progress: fine-tuning's, in shares."""
+    warmup_steps: NonNegativeInt | None = None
+    """Steps of linear warmup; goes with schedule "steps"."""
+    warmup_ratio: float | None = Field(default=None, ge=0, le=1)
+    """Share of the run that is linear warmup; goes with schedule "progress"."""
+    warmdown_ratio: float = Field(ge=0, le=1)
+    """Share of the run, at its end, over which learning rates fall linearly."""
+    final_lr_frac: float = Field(ge=0, le=1)
+    """What the learning rates have fallen to at the end."""
+
+    dtype: Literal["auto", "float32", "bfloat16", "float64"]
+    """What the model computes in; masters are float32 (float64 for float64). auto decides once and writes it down."""
+    attention: Literal["auto", "varlen", "sdpa"]
+    """The attention backend; a named one that is missing is an error unless `allow_fallback`."""
+    allow_fallback: bool
+    """Take the other backend, aloud, when the one asked for is missing."""
+
+    eval_every: NonNegativeInt
+    """Steps between validations; 0 validates at the last step only. The last step is always validated."""
+    save_every: NonNegativeInt
+    """Steps between checkpoints; 0 saves at the last step only."""
+    keep: NonNegativeInt
+    """Checkpoints of this run that stay on disk, newest first; 0 keeps all."""
+    seed: int
+    """Order of the rows, and the weights of a model that starts from nothing."""
+    overlong: Literal["error", "drop", "split"]
+    """What becomes of a document longer than a row; dropped and split ones are counted."""
+    wandb: Literal["offline", "online", "off"]
+    """Where the metrics go besides metrics.jsonl; offline opens no connection."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.tokens_per_step % self.length:
+            low = self.tokens_per_step // self.length * self.length
+            raise ValueError(
+                f"tokens_per_step {self.tokens_per_step} is not a multiple of length {self.length}"
+                f" (near: {low or self.length} or {low + self.length})"
+            )
+        if self.epochs is None and self.steps is None:
+            raise ValueError("say how long to train: epochs or steps")
+        names = ("warmup_steps", "warmup_ratio")
+        wanted, other = names if self.schedule == "steps" else names[::-1]
+        if getattr(self, wanted) is None:
+            raise ValueError(f'schedule "{self.schedule}" needs {wanted}')
+        if getattr(self, other) is not None:
+            raise ValueError(f'{other} has no effect under schedule "{self.schedule}"; use {wanted}')
+        return self
+
+
+def schedule_of(train: Train) -> Schedule:
+    """The run's learning-rate, momentum and decay schedule."""
+    if train.schedule == "steps":
+        assert train.warmup_steps is not None
+        return PretrainSchedule(
+            warmup_steps=train.warmup_steps,
+            warmdown_ratio=train.warmdown_ratio,
+            final_lr_frac=train.final_lr_frac,
+            weight_decay=train.weight_decay,
+            init_lr_frac=train.init_lr_frac,
+        )
+    assert train.warmup_ratio is not None
+    return FinetuneSchedule(
+        warmup_ratio=train.warmup_ratio,
+        warmdown_ratio=train.warmdown_ratio,
+        final_lr_frac=train.final_lr_frac,
+        weight_decay=train.weight_decay,
+        init_lr_frac=train.init_lr_frac,
+    )
