@@ -15,6 +15,9 @@ snippets = st.one_of(
     st.text(characters, max_size=6),
 )
 words = st.lists(snippets, max_size=8).map("".join)
+tame_words = st.sampled_from(
+    ["", " ", "\n", "hm", "42", "It is 42.", "\nyes", "<", ">", "a.", "b!", "<thin", "k>", "🙂"]
+)
 
 scalars = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)
 json_values = st.recursive(
@@ -55,30 +58,27 @@ def messages(draw) -> list[dict]:
     return out
 
 
-def _wellformed(draw) -> list[Part]:
-    """think? (call result)* answer."""
-    parts = [Part("think", draw(words))] if draw(st.booleans()) else []
-    for _ in range(draw(st.integers(0, 3))):
-        parts += [Part("tool_call", draw(words)), Part("tool_result", draw(words))]
-    return [*parts, Part("text", draw(words))]
-
-
 @st.composite
 def turns(draw) -> tuple[Part, ...]:
-    """Assistant parts near the grammar: a well-formed turn, often with parts swapped, lost or doubled."""
-    parts = _wellformed(draw)
-    for _ in range(draw(st.integers(0, 2))):
-        place = draw(st.integers(0, len(parts) - 1)) if parts else 0
-        match draw(st.sampled_from(["drop", "double", "swap", "prose"])):
+    """Assistant parts near the grammar: a well-formed turn, often with parts lost, doubled, swapped or put in."""
+    said = words if draw(st.integers(0, 3)) == 0 else tame_words
+    parts = [Part("think", draw(said))] if draw(st.booleans()) else []
+    for _ in range(draw(st.sampled_from([0, 0, 1, 1, 2]))):
+        parts += [Part("tool_call", draw(said)), Part("tool_result", draw(words))]
+    parts.append(Part("text", draw(said)))
+    for _ in range(draw(st.sampled_from([0, 0, 1, 2]))):
+        place = draw(st.integers(0, len(parts)))
+        match draw(st.sampled_from(["drop", "double", "swap", "tag", "prose"])):
             case "drop":
                 parts = parts[:place] + parts[place + 1 :]
             case "double":
                 parts = parts[: place + 1] + parts[place:]
             case "swap":
                 parts = parts[place:] + parts[:place]
+            case "tag":
+                parts.insert(place, Part("text", draw(st.sampled_from([THINK_OPEN, THINK_CLOSE]))))
             case "prose":
-                kind = draw(st.sampled_from(["text", "think"]))
-                parts.insert(place, Part(kind, draw(words), glued=draw(st.booleans())))
+                parts.insert(place, Part(draw(st.sampled_from(["text", "think"])), draw(said), draw(st.booleans())))
     return tuple(parts)
 
 
