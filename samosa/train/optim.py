@@ -42,7 +42,7 @@ class AdamGroup:
     betas: tuple[float, float]
     weight_decay: float
     names: list[str]
-    params: list[Parameter]
+    params: list[Tensor]
     exp_avg: list[Tensor]
     exp_avg_sq: list[Tensor]
     step: int = 0
@@ -54,7 +54,7 @@ class MuonGroup:
 
     lr: float
     names: list[str]
-    params: list[Parameter]
+    params: list[Tensor]
     momentum: Tensor
     second: Tensor
 
@@ -111,8 +111,9 @@ class MuonAdamW:
         for param in self.parameters():
             param.grad = None
 
-    def parameters(self) -> list[Parameter]:
-        return [p for group in [*self.adam, *self.muon] for p in group.params]
+    def parameters(self) -> list[Tensor]:
+        """All parameters it updates: AdamW's, then Muon's."""
+        return [p for group in self.adam for p in group.params] + [p for stack in self.muon for p in stack.params]
 
     def state_dict(self) -> dict[str, dict[str, Any]]:
         """State by parameter name: AdamW {step, exp_avg, exp_avg_sq}, Muon {momentum_buffer, second_momentum_buffer}.
@@ -236,16 +237,16 @@ def _frobenius(x: Tensor) -> Tensor:
     return x.norm(dim=(-2, -1), keepdim=True)
 
 
-def _grads(params: list[Parameter]) -> list[Tensor]:
+def _grads(params: list[Tensor]) -> list[Tensor]:
     return [torch.zeros_like(p) if p.grad is None else p.grad for p in params]
 
 
 def _adam_group(
     role: str, lr: float, betas: tuple[float, float], weight_decay: float, members: list[tuple[str, Parameter]]
 ) -> AdamGroup:
-    names, params = [n for n, _ in members], [p for _, p in members]
-    zeros = [[torch.zeros_like(p, requires_grad=False) for p in params] for _ in range(2)]
-    return AdamGroup(role, lr, betas, weight_decay, names, params, *zeros)
+    params: list[Tensor] = [p for _, p in members]
+    zeros = [torch.zeros_like(p, requires_grad=False) for p in params]
+    return AdamGroup(role, lr, betas, weight_decay, [n for n, _ in members], params, zeros, [z.clone() for z in zeros])
 
 
 def _stacks(matrices: list[tuple[str, Parameter]]) -> Iterable[list[tuple[str, Parameter]]]:
@@ -260,7 +261,7 @@ def _stacks(matrices: list[tuple[str, Parameter]]) -> Iterable[list[tuple[str, P
 
 
 def _muon_group(lr: float, members: list[tuple[str, Parameter]]) -> MuonGroup:
-    params = [p for _, p in members]
+    params: list[Tensor] = [p for _, p in members]
     rows, cols = params[0].shape
     momentum = params[0].new_zeros((len(params), rows, cols), requires_grad=False)
     second = momentum.new_zeros((len(params), rows, 1) if rows >= cols else (len(params), 1, cols))
