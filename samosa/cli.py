@@ -41,7 +41,7 @@ Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="Draw with
 
 
 class _Command(TyperCommand):
-    """A command that can be stopped from the keyboard or by a closed pipe, and whose help line reads like the others."""
+    """A command that can be stopped from the keyboard or by a closed pipe; its help line reads like the others."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -112,9 +112,10 @@ def phase_a(
 
     Makes the data, filters and mixes it, fine-tunes, judges, and publishes what passes
     """
+    options = _options(**locals())
     from samosa.phases import phase_a as phase
 
-    return phase.run(_options(**locals()))
+    return phase.run(options)
 
 
 @app.command("sft", cls=_Command)
@@ -131,9 +132,10 @@ def sft(
     verbose: Verbose = 0,
 ) -> int:
     """Fine-tune a checkpoint on the conversations a recipe names"""
+    options = _options(**locals())
     from samosa.phases import runs
 
-    return runs.run_sft(_options(**locals()))
+    return runs.run_sft(options)
 
 
 @app.command("pretrain", cls=_Command)
@@ -150,14 +152,15 @@ def pretrain(
     verbose: Verbose = 0,
 ) -> int:
     """Train a base model from scratch on text"""
+    options = _options(**locals())
     from samosa.phases import runs
 
-    return runs.run_pretrain(_options(**locals()))
+    return runs.run_pretrain(options)
 
 
 @app.command("gen-data", cls=_Command)
 def gen_data(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="Choose what to generate: joint")],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="Choose what to generate, such as joint")],
     rows: Annotated[int | None, typer.Option("--rows", min=1, metavar="N", help="Write N conversations")] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="PATH", help="Write them to this JSONL file")] = None,
     seed: Seed = None,

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import os
 import re
 import tomllib
 import types
@@ -143,7 +144,8 @@ def _extended(path: Path, above: tuple[Path, ...] = ()) -> list[Layer]:
         raise BadInput(
             f"{own.name}: extends: expected the name of one recipe", hint='write extends = "../phase_a.toml"'
         )
-    places = [folder / f"{named.removesuffix('.toml')}.toml" for folder in (path.parent, configs_dir())]
+    file = f"{named.removesuffix('.toml')}.toml"
+    places = [Path(os.path.normpath(folder / file)) for folder in (path.parent, configs_dir())]
     for place in places:
         if place.is_file() and place.resolve() != path.resolve():
             return [*_extended(place, (*above, path.resolve())), own]
