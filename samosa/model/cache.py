@@ -47,12 +47,10 @@ class KVCache:
         self.prev_embedding = self.prev_embedding.index_select(0, rows)
         self.rows = rows.numel()
 
-    def copy_prefix(self, source: int, targets: Tensor, length: int) -> None:
-        """Give `targets` [n] row `source`'s whole content: one prompt, many continuations.
-
-        `length` must be the length of `source`: the embedding that smear needs is known only for its end.
-        """
-        self.k[:, targets, :length] = self.k[:, source, :length].unsqueeze(1)
-        self.v[:, targets, :length] = self.v[:, source, :length].unsqueeze(1)
+    def copy_prefix(self, source: int, targets: Tensor) -> None:
+        """Give `targets` [n] all that row `source` holds: one prompt, many continuations."""
+        length = int(self.lengths[source])
+        self.k[:, targets, :length] = self.k[:, source : source + 1, :length].clone()
+        self.v[:, targets, :length] = self.v[:, source : source + 1, :length].clone()
         self.lengths[targets] = length
-        self.prev_embedding[targets] = self.prev_embedding[source]
+        self.prev_embedding[targets] = self.prev_embedding[source].clone()

@@ -30,9 +30,7 @@ def norm(x: Tensor) -> Tensor:
     return F.rms_norm(x, (x.size(-1),))
 
 
-def rope_table(
-    length: int, width: int, base: float, device: torch.device, dtype: torch.dtype
-) -> tuple[Tensor, Tensor]:
+def rope_table(length: int, width: int, base: float, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """cos and sin [length, width / 2] of angles p * base^(-2j / width), made in fp32, then cast to dtype."""
     channels = torch.arange(0, width, 2, dtype=torch.float32, device=device)
     angles = torch.outer(torch.arange(length, dtype=torch.float32, device=device), 1.0 / base ** (channels / width))
@@ -243,10 +241,10 @@ class GPT(nn.Module):
         """Add a gated share of the token before, except where a document starts: x [B, T, C], fresh [B, T-1, 1]."""
         if x.size(1) == 1:
             return x
-        gate = self._smear_gate(x[:, 1:])
-        if fresh is not None:
-            gate = gate.masked_fill(fresh, 0.0)
-        return torch.cat([x[:, :1], torch.addcmul(x[:, 1:], gate, x[:, :-1])], dim=1)
+        before = x[:, :-1]
+        if fresh is not None:  # the token itself, not its gate: 0 * nan would let another document in
+            before = before.masked_fill(fresh, 0.0)
+        return torch.cat([x[:, :1], torch.addcmul(x[:, 1:], self._smear_gate(x[:, 1:]), before)], dim=1)
 
     def _smear_gate(self, x: Tensor) -> Tensor:
         return self.smear_lambda.to(x.dtype) * torch.sigmoid(self.smear_gate(x[..., :SMEAR_CHANNELS]))
@@ -282,9 +280,9 @@ class GPT(nn.Module):
         step = CacheStep(cache, ids, lengths, rows, self.config.layer_windows)
         x = self._embed(ids)
         before = torch.cat([step.previous_embedding().unsqueeze(1), x[:, :-1]], dim=1)
-        gate = self._smear_gate(x).masked_fill((step.positions == 0).unsqueeze(-1), 0.0)
+        before = before.masked_fill((step.positions == 0).unsqueeze(-1), 0.0)
         step.remember(x)
         cos, sin = self._rotation(cache.length + 1, step.positions.clamp(max=cache.length))
-        x = self._layers(torch.addcmul(x, gate, before), Context(ids, cos, sin, None, step))
+        x = self._layers(torch.addcmul(x, self._smear_gate(x), before), Context(ids, cos, sin, None, step))
         step.finish()
         return self._logits(x[torch.arange(x.size(0), device=x.device), step.last])

@@ -126,9 +126,7 @@ def _plan(starts: np.ndarray, lengths: np.ndarray, window: int, device: torch.de
     flat, kept = np.concatenate(index), np.concatenate(real)
     inverse = np.empty(int(lengths.sum()), dtype=np.int64)
     inverse[flat[kept]] = np.flatnonzero(kept)
-    return Plan(
-        tuple(buckets), torch.from_numpy(flat).to(device), torch.from_numpy(inverse).to(device), previous, mask
-    )
+    return Plan(tuple(buckets), torch.from_numpy(flat).to(device), torch.from_numpy(inverse).to(device), previous, mask)
 
 
 def _later_blocks(starts: np.ndarray, lengths: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray]:
@@ -141,9 +139,7 @@ def _later_blocks(starts: np.ndarray, lengths: np.ndarray, window: int) -> tuple
     return np.concatenate(first), np.concatenate(size)
 
 
-def _fill(
-    first: np.ndarray, size: np.ndarray, width: int, index: list[np.ndarray], real: list[np.ndarray]
-) -> None:
+def _fill(first: np.ndarray, size: np.ndarray, width: int, index: list[np.ndarray], real: list[np.ndarray]) -> None:
     """Append the tokens of one bucket, padded to width by repeating each sequence's last token.
 
     Padding sits behind the causal mask. It is the sequence's own token so that nothing of another document, not
