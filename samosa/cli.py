@@ -41,7 +41,7 @@ Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="Draw with
 
 
 class _Command(TyperCommand):
-    """A command that can be stopped from the keyboard or by a closed pipe; its help line reads like the others."""
+    """A command that the keyboard or a closed pipe may stop."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -57,6 +57,14 @@ class _Command(TyperCommand):
 
 
 class _Group(TyperGroup):
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        command = self.commands.get(args[0]) if args else None
+        if command is not None and not {"-h", "--help"}.isdisjoint(args):
+            # Before typer looks at any value: it does that with pydantic, which takes longer than help itself.
+            console.data(command.get_help(typer.Context(command, parent=ctx, info_name=args[0])))
+            raise typer.Exit
+        return super().parse_args(ctx, args)
+
     def get_help_option(self, ctx: Any) -> Any:
         return _reworded(super().get_help_option(ctx))
 
