@@ -66,6 +66,7 @@ class Stage:
     """One step of a phase: what it does, from what, and how to tell that it is already done."""
 
     name: str
+    """`init:sft` is the sft of the group of stages called init; the group is no part of the fingerprint."""
     does: str
     run: Callable[[Work], Facts]
     """Writes into `work.out`; returns facts for later stages. `said` is the line a person reads; a non-zero
@@ -91,8 +92,8 @@ class Outcome:
 class Shelf:
     """Looks up finished stages; remembers fingerprints for the length of one command.
 
-    `travelled` names the stages that this command takes as they are (those before --from): they may have been made where
-    files were that are not here.
+    `travelled` names the stages that this command takes as they are (those before --from): they may have been made
+    where files were that are not here.
     """
 
     def __init__(self, travelled: Sequence[str] = ()) -> None:
@@ -169,15 +170,16 @@ def run_stages(
     for stage in earlier:
         found = shelf.find(stage)
         if found is None:
+            where = home.root() / "stages"
             raise NotReady(
                 f"{stage.name} comes before {chosen[0].name} and was not made on this machine",
-                hint=f"run the same command with --until {earlier[-1].name}, or copy {home.root()}/stages from where it ran",
+                hint=f"run the same command with --until {earlier[-1].name}, or copy {where} from where it ran",
             )
         outcome.done[stage.name] = found
     for stage in chosen:
         found = None if redo else shelf.find(stage)
         if found is None:
-            console.say(f"· {stage.name:<10} {stage.does}")
+            console.say(f"· {stage.name:<14} {stage.does}")
             found = make(stage, outcome.done, shelf)
             outcome.ran.append(stage.name)
         outcome.done[stage.name] = found
@@ -241,7 +243,7 @@ def line(stage: Stage, done: Done) -> str:
     """The one line a person reads about a finished stage."""
     said = done.facts.get("said") or stage.does
     mark = "✗" if done.facts.get("exit_code") else "✓"
-    return f"{mark} {stage.name:<10} {said}   {'from cache' if done.cached else clock(done.seconds)}"
+    return f"{mark} {stage.name:<14} {said}   {'from cache' if done.cached else clock(done.seconds)}"
 
 
 def clock(seconds: float) -> str:
@@ -279,7 +281,7 @@ def _sha256(path: Path, size: int, modified: int) -> str:
 
 def _recipe_of(stage: Stage) -> dict[str, Any]:
     settings = json.loads(json.dumps(stage.settings, sort_keys=True))
-    return {"name": stage.name, "settings": settings, "version": stage.version}
+    return {"name": stage.name.split(":")[-1], "settings": settings, "version": stage.version}
 
 
 def _hash(obj: object) -> str:

@@ -1,0 +1,246 @@
+"""The stages that make a base model from nothing: its tokenizer, its packed text and its weights."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from samosa import home
+from samosa.chat.conversation import parse_row
+from samosa.chat.tokenizer import Tokenizer, load_tokenizer, save_tokenizer, train_tokenizer
+from samosa.config import Recipe
+from samosa.data import generate, shards
+from samosa.data.packing import Doc, pack_documents
+from samosa.errors import BadInput
+from samosa.model.config import ModelConfig
+from samosa.phases.data_stages import generated
+from samosa.phases.doctor import Check, missing
+from samosa.phases.fit import WITHOUT_EFFECT, Machine, describe, fitted, refuse_other_run
+from samosa.phases.init import sampled, still_there
+from samosa.phases.settings import STDLIB, Corpus, TokenizerText
+from samosa.phases.sizes import Context, DataSize, Size, cpu_size, train_size
+from samosa.phases.stage import Facts, Named, Shelf, Stage, Work
+from samosa.train.job import Job
+from samosa.train.settings import Train
+
+PACKING = "1"  # raise it when the same text gives other rows
+ENCODED_AT_ONCE = 256  # documents, over all cores
+
+
+def tokenizer_stage(text: TokenizerText, corpus: Corpus, config: ModelConfig, *, prefix: str = "") -> Stage | Named:
+    """tokenizer: train one on the corpus and on generated chat.
+
+    A home has one tokenizer. Where it was not made by this very stage it is taken as it is, and the answer is Named.
+    """
+    chats = sum(text.chats.rows.values())
+    what = f"{config.vocab_size:,} tokens from {text.characters:,} characters and {chats:,} chats"
+
+    def run(work: Work) -> Facts:
+        from samosa.model.checkpoint import save_token_bytes
+
+        words = [*_first_characters(training_text(corpus), text.characters), *_chat_text(text)]
+        tokenizer = train_tokenizer(words, config.vocab_size)
+        save_tokenizer(tokenizer, home.tokenizer_dir())
+        save_token_bytes(tokenizer, home.tokenizer_dir())
+        return {"said": f"{tokenizer.vocab_size:,} tokens, in {home.tokenizer_dir().name}/", "hash": tokenizer.hash}
+
+    stage = Stage(
+        f"{prefix}tokenizer",
+        what,
+        run,
+        inputs=_files(corpus),
+        settings={"text": text.model_dump(), "vocab_size": config.vocab_size, "corpus": _whence(corpus)},
+        version=f"{generate.VERSION}.{shards.VERSION}",
+        size=lambda ctx: cpu_size("tokenizer", what, ctx),
+        still_true=lambda facts: _tokenizer_hash() == facts["hash"],
+    )
+    there = _tokenizer_hash()
+    return Named("tokenizer", there) if there is not None and Shelf().find(stage) is None else stage
+
+
+def pack_stage(corpus: Corpus, train: Train, tokenizer: Stage | Named, *, prefix: str = "") -> Stage:
+    """pack: the corpus as rows of tokens, with the held-out text beside it."""
+    what = f"{corpus.tokens:,} tokens from {corpus.source}, {corpus.validation_tokens:,} held out"
+
+    def run(work: Work) -> Facts:
+        words = load_tokenizer(home.tokenizer_dir())
+        said, tokens = {}, {}
+        for part, texts, limit in (
+            ("training", training_text(corpus), corpus.tokens),
+            ("validation", held_out_text(corpus), corpus.validation_tokens),
+        ):
+            docs = _first_tokens(_documents(texts, words, corpus.source), limit)
+            rows = pack_documents(docs, length=train.length, overlong=train.overlong, seed=train.seed, pad=words.bos)
+            if not len(rows):
+                raise BadInput(f"{corpus.source} has no {part} text", hint="name another corpus.source")
+            rows.save(work.out / part)
+            said[part], tokens[part] = describe(rows), (len(rows), rows.tokens)
+        return {"said": said["training"], "held_out": said["validation"], "rows": tokens["training"]}
+
+    return Stage(
+        f"{prefix}pack",
+        what,
+        run,
+        inputs={"tokenizer": tokenizer, **_files(corpus)},
+        settings={
+            **_whence(corpus),
+            "tokens": [corpus.tokens, corpus.validation_tokens],
+            "rows": train.model_dump(include={"length", "overlong", "seed"}),
+        },
+        version=f"{PACKING}.{shards.VERSION}",
+        size=lambda ctx: cpu_size("pack", what, ctx),
+    )
+
+
+def pretrain_stage(
+    *,
+    recipe: Recipe,
+    tag: str,
+    train: Train,
+    config: ModelConfig,
+    corpus: Corpus,
+    rows: Stage,
+    machine: Machine,
+    prefix: str = "",
+) -> Stage:
+    """pretrain: a base model under `tag`, from fresh weights."""
+
+    def run(work: Work) -> Facts:
+        refuse_other_run(tag, "base", work.fingerprint)
+        model_config, explicit = config.to_meta()
+        packed = work.made["rows"].directory
+        job = Job(
+            tag=tag,
+            kind="base",
+            stage="pretrain",
+            run_dir=str(home.run_dir(tag)),
+            out_dir=str(home.checkpoint_dir("base", tag)),
+            init=None,
+            model_config={"model_config": model_config, "samosa": explicit},
+            rows_dir=str(packed / "training"),
+            val_dir=str(packed / "validation"),
+            tokenizer_dir=str(home.tokenizer_dir()),
+            train=train.model_dump(mode="json"),
+            fingerprint=work.fingerprint,
+            price_per_hour=machine.price_per_hour or None,
+        )
+        return fitted(job, recipe, config, machine, work)
+
+    def size(ctx: Context) -> Size:
+        done = ctx.shelf.find(rows)
+        if done is None:
+            data = DataSize(-(-corpus.tokens // train.length), corpus.tokens, "estimated: the recipe's corpus.tokens")
+        else:
+            packed, tokens = done.facts["rows"]
+            data = DataSize(packed, tokens, "packed rows")
+        return train_size(ctx, f"{tag} from nothing", config, "recipe (shape)", train, data)
+
+    return Stage(
+        f"{prefix}pretrain",
+        f"train {tag} from nothing",
+        run,
+        inputs={"rows": rows},
+        settings={"tag": tag, "shape": config.to_meta(), **train.model_dump(mode="json", exclude=WITHOUT_EFFECT)},
+        size=size,
+        still_true=still_there,
+    )
+
+
+def training_text(corpus: Corpus) -> Iterator[str]:
+    """The corpus's documents without those held out."""
+    if corpus.source == STDLIB:
+        yield from (text for held_out, text in _stdlib(corpus) if not held_out)
+    else:
+        yield from shards.documents([path for path in shard_files(corpus) if path.name != corpus.validation])
+
+
+def held_out_text(corpus: Corpus) -> Iterator[str]:
+    """The documents that are never trained on."""
+    if corpus.source == STDLIB:
+        yield from (text for held_out, text in _stdlib(corpus) if held_out)
+    else:
+        yield from shards.documents([path for path in shard_files(corpus) if path.name == corpus.validation])
+
+
+def shard_files(corpus: Corpus) -> list[Path]:
+    """The corpus's parquet files, by name; none for the standard library."""
+    return [] if corpus.source == STDLIB else sorted(_folder(corpus).glob("*.parquet"))
+
+
+def check_corpus(corpus: Corpus) -> Check:
+    """Whether the text is on this machine, and the file that is held out among it."""
+    files = shard_files(corpus)
+    if corpus.source == STDLIB:
+        return Check("corpus", "the standard library's sources and documentation")
+    if len(files) > 1 and any(path.name == corpus.validation for path in files):
+        return Check("corpus", f"{len(files)} shards in {_folder(corpus)}, {corpus.validation} held out")
+    error = BadInput(
+        f"corpus.validation {corpus.validation} is not beside other parquet files in {_folder(corpus)}",
+        hint="copy the shards there, or name the one that is never trained on",
+    )
+    return missing("corpus", error)
+
+
+def _folder(corpus: Corpus) -> Path:
+    return home.root() / Path(corpus.source).expanduser()
+
+
+def _files(corpus: Corpus) -> dict[str, Named]:
+    """The shards as inputs of a stage, by stretches of their content: all of them are many gigabytes."""
+    if corpus.source != STDLIB and not shard_files(corpus):
+        return {corpus.source: Named(corpus.source, None)}
+    return {path.name: Named(path.name, sampled(path)) for path in shard_files(corpus)}
+
+
+def _whence(corpus: Corpus) -> dict[str, object]:
+    python = {"python": platform.python_version()} if corpus.source == STDLIB else {}
+    return corpus.model_dump(include={"source", "validation", "hold_out", "seed"}) | python
+
+
+def _stdlib(corpus: Corpus) -> Iterator[tuple[bool, str]]:
+    """(held out, text) of each document."""
+    assert corpus.hold_out is not None
+    for number, text in enumerate(shards.stdlib_documents(seed=corpus.seed, limit=None)):
+        yield number % corpus.hold_out == 0, text
+
+
+def _first_characters(texts: Iterable[str], limit: int) -> Iterator[str]:
+    for text in texts:
+        if limit <= 0:
+            return
+        yield text[:limit]
+        limit -= len(text)
+
+
+def _first_tokens(docs: Iterable[Doc], limit: int) -> Iterator[Doc]:
+    for doc in docs:
+        if limit <= 0:
+            return
+        yield doc
+        limit -= len(doc.ids)
+
+
+def _documents(texts: Iterator[str], tokenizer: Tokenizer, source: str) -> Iterator[Doc]:
+    """Each text as a document that opens with bos and ends in predicting the next one's."""
+    number = 0
+    while batch := list(islice(texts, ENCODED_AT_ONCE)):
+        for ids in tokenizer.encode_batch(batch):
+            number += 1
+            whole = [tokenizer.bos, *ids]
+            yield Doc(ids=whole, mask=[1] * len(whole), end_target=tokenizer.bos, source=source, row=number)
+
+
+def _chat_text(text: TokenizerText) -> Iterator[str]:
+    """The words, calls and results of generated chats."""
+    for kind, rows in text.chats.rows.items():
+        for row in generated(text.chats, kind, rows):
+            for turn in parse_row(row, source=kind).turns:
+                yield from (part.text for part in turn.parts)
+
+
+def _tokenizer_hash() -> str | None:
+    if not (home.tokenizer_dir() / "tokenizer.pkl").is_file():
+        return None
+    return load_tokenizer(home.tokenizer_dir()).hash

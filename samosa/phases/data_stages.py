@@ -1,0 +1,203 @@
+"""The stages that make training data: gen-data, filter and mix. CPU only; what they make travels as plain JSONL."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from samosa import console, home
+from samosa.chat.conversation import Conversation
+from samosa.data import fence, filters, generate, mix
+from samosa.errors import BadInput
+from samosa.eval.settings import Gate
+from samosa.phases.doctor import source_path
+from samosa.phases.settings import Filter, Gen, Mix, MixSource
+from samosa.phases.sizes import cpu_size
+from samosa.phases.stage import ABSENT, Done, Facts, Named, Stage, Work
+
+TRAINING = "training.jsonl"
+VALIDATION = "validation.jsonl"
+
+
+def gen_stage(gen: Gen, *, prefix: str = "") -> Stage:
+    """gen-data: conversations of every kind the recipe asks for, one JSONL file a kind."""
+    kinds = ", ".join(f"{rows:,} {kind}" for kind, rows in gen.rows.items())
+    what = f"{sum(gen.rows.values()):,} conversations: {kinds}"
+
+    def run(work: Work) -> Facts:
+        made = {kind: write_lines(work.out / f"{kind}.jsonl", generated(gen, kind, n)) for kind, n in gen.rows.items()}
+        short = [f"{kind} {made[kind]:,} of {n:,}" for kind, n in gen.rows.items() if made[kind] < n]
+        told = f" (all there are: {', '.join(short)})" if short else ""
+        return {"said": f"{sum(made.values()):,} conversations{told}", "rows": made}
+
+    return Stage(
+        f"{prefix}gen-data",
+        what,
+        run,
+        settings=gen.model_dump(),
+        version=generate.VERSION,
+        size=lambda ctx: cpu_size("gen-data", what, ctx),
+    )
+
+
+def generated(gen: Gen, kind: str, rows: int, *, seed: int | None = None) -> Iterator[dict[str, Any]]:
+    """Conversations of one kind from the offline teacher. Raises BadInput for an unknown kind."""
+    return generate.generate(
+        kind,
+        rows=rows,
+        seed=gen.seed if seed is None else seed,
+        real_share=gen.real_share,
+        failed_search_share=gen.failed_search_share,
+        think_share=gen.think_share,
+        follow_up_share=gen.follow_up_share,
+    )
+
+
+def filter_stage(settings: Filter, raw: Stage, gen: Gen, *, prefix: str = "") -> Stage:
+    """filter: the generated rows that pass every rule; the others stand beside them with all their reasons."""
+    rules = {kind: rules_for(settings, kind) for kind in gen.rows}
+    distinct = {name for names in rules.values() for name in names}
+    what = f"{len(distinct)} rules on {sum(gen.rows.values()):,} conversations"
+
+    def run(work: Work) -> Facts:
+        source = work.made["raw"].directory
+        kept, rejected, reasons = {}, 0, {}
+        for kind, names in rules.items():
+            report = filters.sift(
+                source / f"{kind}.jsonl", work.out / f"{kind}.jsonl", work.out / f"{kind}.rejected.jsonl", rules=names
+            )
+            kept[kind], rejected = report.kept, rejected + report.rejected
+            if report.reasons:
+                reasons[kind] = dict(report.reasons)
+        if empty := [kind for kind, count in kept.items() if count == 0]:
+            raise BadInput(f"every {empty[0]} row was rejected", hint=f"reasons: {reasons[empty[0]]}")
+        said = f"{sum(kept.values()):,} kept, {rejected:,} rejected" + (f" {reasons}" if reasons else "")
+        return {"said": said, "kept": kept, "rejected": rejected, "reasons": reasons}
+
+    return Stage(
+        f"{prefix}filter",
+        what,
+        run,
+        inputs={"raw": raw},
+        settings={"rules": rules},
+        version=filters.VERSION,
+        size=lambda ctx: cpu_size("filter", what, ctx),
+    )
+
+
+def rules_for(settings: Filter, kind: str) -> list[str]:
+    """The rules that rows of one kind must pass. Raises BadInput for a name that is no rule."""
+    names = [*settings.common, *settings.extra.get(kind, [])]
+    for name in names:
+        filters.rule_named(name)
+    return names
+
+
+def mix_stage(settings: Mix, clean: Stage | None, *, gate: Gate | None = None, prefix: str = "") -> Stage:
+    """mix: every source as often as the recipe says, in the order that the seed says, validation rows held out first.
+
+    With a `gate`, its probes are kept out: a training row that asks one of them is an error.
+    """
+    sources = here(settings.sources)
+    files: dict[str, Stage | Path | Named] = {s.name: _file(s, sources) for s in settings.sources if s.path is not None}
+    what = f"{len(sources)} sources by repeat: {', '.join(f'{s.name} x{s.repeat}' for s in sources)}"
+
+    def run(work: Work) -> Facts:
+        for source in settings.sources:
+            if source not in sources:
+                console.warn(f"{source.name}: {source.path} is not on this machine; the recipe says optional")
+        pools = [mix.MixSource(s.name, _rows_of(s, work), s.repeat, s.rows) for s in sources]
+        mixed = mix.blend(pools, seed=settings.seed, validation_share=settings.validation)
+        if not mixed.training or not mixed.validation:
+            short = "training" if not mixed.training else "validation"
+            raise BadInput(f"the mix has no {short} rows", hint="give it more rows, or set mix.validation")
+        refuse_overlap(mixed.training, gate)
+        mix.write_rows(work.out / TRAINING, mixed.training)
+        mix.write_rows(work.out / VALIDATION, mixed.validation)
+        said = f"{len(mixed.training):,} rows from {len(pools)} sources, {len(mixed.validation):,} held out"
+        return {"said": said, "shares": [asdict(share) for share in mixed.shares]}
+
+    return Stage(
+        f"{prefix}mix",
+        what,
+        run,
+        inputs=files | ({"clean": clean} if clean else {}),
+        settings={**settings.model_dump(exclude={"sources"}), "sources": [_takes(s) for s in settings.sources]},
+        version=mix.VERSION,
+        size=lambda ctx: cpu_size("mix", what, ctx),
+    )
+
+
+def here(sources: list[MixSource]) -> list[MixSource]:
+    """The sources that will be mixed: all but optional ones whose file is not on this machine."""
+    return [s for s in sources if s.path is None or not s.optional or source_path(s).is_file()]
+
+
+def check_names(settings: Mix, gen: Gen) -> None:
+    """Raise BadInput for kinds nobody can generate, sources that come from nowhere and names used twice."""
+    for kind in gen.rows:
+        if kind not in generate.kinds():
+            raise BadInput(f"gen.rows: there is no kind {kind}", hint=f"kinds: {', '.join(generate.kinds())}")
+    for source in settings.sources:
+        if source.path is None and source.name not in gen.rows:
+            raise BadInput(
+                f"mix.sources: {source.name} has no path and gen.rows makes none",
+                hint=f"give it a path, or gen.rows: {', '.join(gen.rows)}",
+            )
+    names = [source.name for source in settings.sources]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise BadInput(f"mix.sources: {twice[0]} stands there twice", hint="raise its repeat instead")
+
+
+def refuse_overlap(rows: list[Conversation], gate: Gate | None) -> None:
+    """Raise BadInput when a training row asks what a probe of the gate asks."""
+    if gate is None:
+        return
+    from samosa.eval.probes import joint_suite, question_of
+
+    suite = joint_suite(seed=gate.seed, per_pattern=gate.n)
+    found = fence.overlaps(rows, {probe.id: question_of(probe) for probe in suite})
+    if found:
+        first = found[0]
+        raise BadInput(
+            f"{len(found)} training rows ask what a probe asks, first in {first.source}: {first.question!r}",
+            hint=f"take these rows out of {first.source}; a probe that was trained on measures memory",
+        )
+
+
+def read_mix(done: Done, name: str) -> list[Conversation]:
+    """The conversations of a mix stage's output, in order."""
+    return list(mix.read_rows(done.directory / name))
+
+
+def write_lines(path: Path, rows: Iterator[Mapping[str, Any]]) -> int:
+    """Write rows as JSONL, whole or not at all; returns how many."""
+    count = 0
+    with home.atomic_path(path) as temp, temp.open("w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            count += 1
+    return count
+
+
+def estimated_tokens(settings: Mix) -> int:
+    """About how many tokens an epoch of the mix has, by the recipe's rows and tokens a row."""
+    return sum(s.repeat * min(s.rows or s.about_rows, s.about_rows) * s.about_tokens for s in settings.sources)
+
+
+def _rows_of(source: MixSource, work: Work) -> Path:
+    if source.path is None:
+        return work.made["clean"].directory / f"{source.name}.jsonl"
+    return source_path(source)
+
+
+def _file(source: MixSource, sources: list[MixSource]) -> Path | Named:
+    return source_path(source) if source in sources else Named(source.name, ABSENT)
+
+
+def _takes(source: MixSource) -> dict[str, Any]:
+    """What of a source decides the mix: where its file lies does not."""
+    return {"name": source.name, "repeat": source.repeat, "rows": source.rows, "generated": source.path is None}

@@ -1,0 +1,215 @@
+"""The recipe sections that belong to phases, and the recipes of phase-a, sft and pretrain. Values: configs/*.toml."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+
+from samosa.config import Recipe, configs_dir
+from samosa.eval.settings import Gate
+from samosa.model.settings import Shape
+from samosa.train.settings import Train
+
+STDLIB = "stdlib"
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Gen(Recipe):
+    """What `gen-data` makes with the offline teacher."""
+
+    seed: int
+    rows: dict[str, PositiveInt]
+    """Conversations of each kind; `joint` is split evenly over its three patterns."""
+    real_share: Share
+    """Of entities from the banks of real names; the others are made-up names, which teach copying."""
+    failed_search_share: Share
+    """Of searches that fail or find nothing."""
+    think_share: Share
+    """Of joint rows under the think prompt; the others act without a thought."""
+    follow_up_share: Share
+    """Of joint rows with a second exchange."""
+
+
+class Filter(Recipe):
+    """Which rules a generated row must pass; names as `samosa filter` lists them."""
+
+    common: list[str]
+    """Rules for every kind."""
+    extra: dict[str, list[str]]
+    """Further rules for single kinds."""
+
+
+class MixSource(Recipe):
+    """One pool of conversations in the mix."""
+
+    name: str
+    """A generated kind, or a name for the pool in `path`."""
+    path: str | None = None
+    """JSONL, relative to $SAMOSA_HOME; absent where the rows come from `gen-data`."""
+    repeat: PositiveInt
+    """How often every row of it is seen in an epoch."""
+    optional: bool
+    """Go on, aloud, when the file is not on this machine."""
+    rows: PositiveInt | None = None
+    """Take a seeded sample of this many distinct rows; absent, all."""
+    about_rows: PositiveInt
+    """About how many rows it has; for plans made where they are not."""
+    about_tokens: PositiveInt
+    """About how many tokens a row has; likewise."""
+
+
+class Mix(Recipe):
+    """What a model is fine-tuned on."""
+
+    seed: int
+    validation: float = Field(gt=0, lt=0.5)
+    """Share of the distinct rows held out, chosen by their content so that no copy of them is trained on."""
+    sources: list[MixSource] = Field(min_length=1)
+
+
+class Publish(Recipe):
+    """Where a release goes."""
+
+    to: str
+    """A directory; relative to $SAMOSA_HOME."""
+
+
+class Budget(Recipe):
+    """More than this and the plan says no."""
+
+    dollars: NonNegativeFloat
+    hours: PositiveFloat
+
+
+class Estimates(Recipe):
+    """What a plan reckons with where nothing was measured on this machine."""
+
+    dollars_per_gpu_hour: NonNegativeFloat
+    tokens_per_second: PositiveFloat | None = None
+    """Training speed of the whole machine; absent, it follows from `mfu` and `peak_tflops`."""
+    mfu: float = Field(gt=0, le=1)
+    """Share of the peak that training reaches, attention windows counted as full."""
+    peak_tflops: PositiveFloat
+    """Dense bf16 peak of one GPU."""
+    peak_of: str
+    """The GPU that `peak_tflops` is about."""
+    start_seconds: NonNegativeFloat
+    """Before the first training step: processes, weights, kernels."""
+    seconds: dict[str, NonNegativeFloat]
+    """Every other stage, by name."""
+
+
+class Bootstrap(Recipe):
+    """How the init is made where it comes from no other machine."""
+
+    recipe: str
+    """Folder of the pretrain.toml and sft.toml that make it, a NAME in configs/ or a path."""
+
+    def path_of(self, command: str) -> str:
+        """The recipe of one command, as --recipe takes it."""
+        return f"{self.recipe}/{command}.toml" if "/" in self.recipe else self.recipe
+
+
+class PhaseA(Recipe):
+    """Joint think + tool fine-tuning."""
+
+    tag: str
+    init: str
+    """The checkpoint to start from, tag or tag@step."""
+    bootstrap: Bootstrap | None = None
+    shape: Shape
+    """The init's shape, for plans made where the checkpoint is not."""
+    gen: Gen
+    filter: Filter
+    mix: Mix
+    train: Train
+    gate: Gate
+    publish: Publish
+    budget: Budget
+    estimates: Estimates
+
+
+class Sft(Recipe):
+    """A fine-tuning run by itself."""
+
+    tag: str
+    init: str
+    shape: Shape
+    gen: Gen
+    filter: Filter
+    mix: Mix
+    train: Train
+    budget: Budget
+    estimates: Estimates
+
+
+class TokenizerText(Recipe):
+    """What the tokenizer is trained on, where the home has none."""
+
+    characters: PositiveInt
+    """Of pretraining text, from its beginning."""
+    chats: Gen
+    """Generated conversations added to it, so that chat words get tokens of their own."""
+
+
+class Corpus(Recipe):
+    """What a model is pretrained on."""
+
+    source: str
+    """Parquet shards with a `text` column: their folder, relative to $SAMOSA_HOME. "stdlib": the text of Python."""
+    validation: str | None = None
+    """The file in `source` that is never trained on."""
+    hold_out: PositiveInt | None = None
+    """With "stdlib", which has no such file: every so-manieth document is never trained on."""
+    seed: int
+    """Order of the standard library's documents."""
+    tokens: PositiveInt
+    """How many to pack; the run goes round them as often as its steps ask."""
+    validation_tokens: PositiveInt
+    """How many to validate on."""
+
+    @model_validator(mode="after")
+    def _says_what_is_held_out(self) -> Self:
+        stdlib = self.source == STDLIB
+        wanted, other = ("hold_out", "validation") if stdlib else ("validation", "hold_out")
+        if getattr(self, wanted) is None or getattr(self, other) is not None:
+            raise ValueError(f'source = "{self.source}" goes with {wanted}, and not with {other}')
+        return self
+
+
+class Pretrain(Recipe):
+    """A base model from nothing."""
+
+    tag: str
+    shape: Shape
+    tokenizer: TokenizerText
+    corpus: Corpus
+    train: Train
+    budget: Budget
+    estimates: Estimates
+
+
+class KnownCheckpoint(Recipe):
+    """A checkpoint that is not made here but can be had."""
+
+    kind: Literal["base", "chat"]
+    step: PositiveInt
+    repo: str
+    """Model repository on the Hub."""
+    path: str
+    """Its folder in the repository; the same under $SAMOSA_HOME."""
+    about: str
+
+    @model_validator(mode="after")
+    def _says_where(self) -> Self:
+        if not self.path or self.path.startswith("/"):
+            raise ValueError("path is relative to the repository")
+        return self
+
+
+def known_checkpoints() -> dict[str, KnownCheckpoint]:
+    """The registry: tag -> where its checkpoint can be had."""
+    with (configs_dir() / "checkpoints.toml").open("rb") as file:
+        return {tag: KnownCheckpoint.model_validate(entry) for tag, entry in tomllib.load(file).items()}
