@@ -74,8 +74,8 @@ def _shard_texts(path: Path, shard: pq.ParquetFile, column: str) -> Iterator[str
 def stdlib_documents(*, limit_chars: int | None, seed: int) -> Iterator[str]:
     """Real text that lies on every machine, about `limit_chars` characters of it (None: all, 13 MB for Python 3.11).
 
-    English first: the language reference behind `help()`, the licence, each module's docstrings and comments (3 MB). Then
-    the modules' source. The order is by hash of seed and name, so it is the same on every disk; the text itself is
+    English first: the language reference behind `help()`, the licence, each module's docstrings and comments (3 MB).
+    Source code after it. The order is by hash of seed and name, so it is the same on every disk; the text itself is
     that of the running Python. Raises NotReady where Python came without its library's sources.
     """
     root = Path(sysconfig.get_path("stdlib"))
