@@ -155,10 +155,9 @@ def nanochat_equivalent(config: ModelConfig) -> tuple[int, str] | None:
         return None
     windows = config.layer_windows
     length = windows[-1]
-    short = windows_by_rule(length, "S", 2)[0]
     spelled = "".join("L" if window == length else "S" for window in windows)
     for pattern in (config.window_pattern, spelled):
-        if windows_by_rule(length, pattern, config.n_layer) == windows and short <= max(windows):
+        if windows_by_rule(length, pattern, config.n_layer) == windows:
             return length, pattern
     return None
 

@@ -43,8 +43,18 @@ class Linear(nn.Linear):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, bias=False)
 
+    def reset_parameters(self) -> None:
+        """Leave the memory as it is: init_weights or a checkpoint fills it."""
+
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight.to(x.dtype))
+
+
+class Embedding(nn.Embedding):
+    """A table whose memory init_weights or a checkpoint fills."""
+
+    def reset_parameters(self) -> None:
+        """Leave the memory as it is."""
 
 
 class Context:
@@ -139,10 +149,10 @@ class GPT(nn.Module):
         self.smear_lambda = nn.Parameter(torch.zeros(1))
         self.backout_lambda = nn.Parameter(torch.full((1,), 0.2))
         blocks = nn.ModuleList(Block(config, layer) for layer in range(config.n_layer))
-        self.transformer = nn.ModuleDict({"wte": nn.Embedding(rows, width), "h": blocks})
+        self.transformer = nn.ModuleDict({"wte": Embedding(rows, width), "h": blocks})
         self.lm_head = Linear(width, rows)
         self.smear_gate = Linear(SMEAR_CHANNELS, 1)
-        self.value_embeds = nn.ModuleDict({str(i): nn.Embedding(rows, config.kv_dim) for i in config.value_layers})
+        self.value_embeds = nn.ModuleDict({str(i): Embedding(rows, config.kv_dim) for i in config.value_layers})
         self._tables: dict[tuple[torch.device, torch.dtype], tuple[Tensor, Tensor]] = {}
         self._chosen: dict[torch.device, str] = {}
 

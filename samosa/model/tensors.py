@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 import zipfile
 import zlib
 from pathlib import Path
@@ -15,7 +16,7 @@ from samosa.errors import BadInput, NotReady
 from samosa.home import atomic_path
 
 ANOTHER = "name another step, or copy the file again from where it came"
-FORBIDDEN = ("Unsupported global", "not an allowed global", "Unsupported class", "Unsupported operand")
+FORBIDDEN = ("global", "unsupported class", "unsupported operand")  # how torch says that a pickle asks for code
 
 
 def load_tensors(path: Path, *, map_location: torch.device | str = "cpu", checked: bool = False) -> Any:
@@ -30,10 +31,12 @@ def load_tensors(path: Path, *, map_location: torch.device | str = "cpu", checke
     if archive and not checked:
         _check_archive(path)
     try:
-        return torch.load(path, map_location=map_location, weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # torch's remarks on pickle versions help nobody here
+            return torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
         # An intact archive that cannot be unpickled was made so; of anything else torch must say that it is code.
-        if archive or any(sign in str(error) for sign in FORBIDDEN):
+        if archive or any(sign in str(error).lower() for sign in FORBIDDEN):
             raise BadInput(
                 f"{path} holds more than tensors and was not loaded: it could run code",
                 hint="get the checkpoint from its author as plain tensors (a state_dict)",

@@ -32,9 +32,7 @@ def test_the_sum_and_its_gradients_are_those_of_dense_cross_entropy(dtype, toler
     expected = dense(x, weight, targets, "sum") / 7
     found = head.nll_sum(x, weight, targets, V) / 7
     torch.testing.assert_close(found, expected, rtol=tolerance, atol=0)
-    for a, b in zip(
-        torch.autograd.grad(found, (x, weight)), torch.autograd.grad(expected, (x, weight)), strict=True
-    ):
+    for a, b in zip(torch.autograd.grad(found, (x, weight)), torch.autograd.grad(expected, (x, weight)), strict=True):
         torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance)
 
 
