@@ -4,7 +4,12 @@ import os
 import random
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# A machine that is busy with something else is no reason to fail; a failure prints how to see it again.
+hypothesis.settings.register_profile("samosa", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("samosa")
 
 SEED_VARIABLE = "SAMOSA_SEED"
 """`make soak SEED=n` sets it; a failure prints it."""
