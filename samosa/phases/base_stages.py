@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 
 from samosa import home
 from samosa.chat.conversation import parse_row
-from samosa.chat.tokenizer import Tokenizer, load_tokenizer, save_tokenizer, train_tokenizer
+from samosa.chat.tokenizer import load_tokenizer, save_tokenizer, train_tokenizer
 from samosa.config import Recipe
 from samosa.data import generate, shards
 from samosa.data.packing import Doc, pack_documents
@@ -25,8 +24,7 @@ from samosa.phases.stage import Facts, Named, Shelf, Stage, Work
 from samosa.train.job import Job
 from samosa.train.settings import Train
 
-PACKING = "1"  # raise it when the same text gives other rows
-ENCODED_AT_ONCE = 256  # documents, over all cores
+TEXT = "1"  # raise it when the same corpus gives other documents
 
 
 def tokenizer_stage(text: TokenizerText, corpus: Corpus, config: ModelConfig, *, prefix: str = "") -> Stage | Named:
@@ -52,7 +50,7 @@ def tokenizer_stage(text: TokenizerText, corpus: Corpus, config: ModelConfig, *,
         run,
         inputs=_files(corpus),
         settings={"text": text.model_dump(), "vocab_size": config.vocab_size, "corpus": _whence(corpus)},
-        version=f"{generate.VERSION}.{shards.VERSION}",
+        version=f"{generate.VERSION}.{TEXT}",
         size=lambda ctx: cpu_size("tokenizer", what, ctx),
         still_true=lambda facts: _tokenizer_hash() == facts["hash"],
     )
@@ -71,7 +69,7 @@ def pack_stage(corpus: Corpus, train: Train, tokenizer: Stage | Named, *, prefix
             ("training", training_text(corpus), corpus.tokens),
             ("validation", held_out_text(corpus), corpus.validation_tokens),
         ):
-            docs = _first_tokens(_documents(texts, words, corpus.source), limit)
+            docs = _first_tokens(shards.pretraining_docs(texts, words, source=corpus.source), limit)
             rows = pack_documents(docs, length=train.length, overlong=train.overlong, seed=train.seed, pad=words.bos)
             if not len(rows):
                 raise BadInput(f"{corpus.source} has no {part} text", hint="name another corpus.source")
@@ -89,7 +87,7 @@ def pack_stage(corpus: Corpus, train: Train, tokenizer: Stage | Named, *, prefix
             "tokens": [corpus.tokens, corpus.validation_tokens],
             "rows": train.model_dump(include={"length", "overlong", "seed"}),
         },
-        version=f"{PACKING}.{shards.VERSION}",
+        version=TEXT,
         size=lambda ctx: cpu_size("pack", what, ctx),
     )
 
@@ -151,17 +149,15 @@ def pretrain_stage(
 def training_text(corpus: Corpus) -> Iterator[str]:
     """The corpus's documents without those held out."""
     if corpus.source == STDLIB:
-        yield from (text for held_out, text in _stdlib(corpus) if not held_out)
-    else:
-        yield from shards.documents([path for path in shard_files(corpus) if path.name != corpus.validation])
+        return (text for text in _stdlib(corpus) if not _is_held_out(text, corpus))
+    return shards.documents([path for path in shard_files(corpus) if path.name != corpus.validation])
 
 
 def held_out_text(corpus: Corpus) -> Iterator[str]:
     """The documents that are never trained on."""
     if corpus.source == STDLIB:
-        yield from (text for held_out, text in _stdlib(corpus) if held_out)
-    else:
-        yield from shards.documents([path for path in shard_files(corpus) if path.name == corpus.validation])
+        return (text for text in _stdlib(corpus) if _is_held_out(text, corpus))
+    return shards.documents([path for path in shard_files(corpus) if path.name == corpus.validation])
 
 
 def shard_files(corpus: Corpus) -> list[Path]:
@@ -199,11 +195,13 @@ def _whence(corpus: Corpus) -> dict[str, object]:
     return corpus.model_dump(include={"source", "validation", "hold_out", "seed"}) | python
 
 
-def _stdlib(corpus: Corpus) -> Iterator[tuple[bool, str]]:
-    """(held out, text) of each document."""
+def _stdlib(corpus: Corpus) -> Iterator[str]:
+    return shards.stdlib_documents(limit_chars=None, seed=corpus.seed)
+
+
+def _is_held_out(text: str, corpus: Corpus) -> bool:
     assert corpus.hold_out is not None
-    for number, text in enumerate(shards.stdlib_documents(seed=corpus.seed, limit=None)):
-        yield number % corpus.hold_out == 0, text
+    return shards.held_out(text, corpus.hold_out)
 
 
 def _first_characters(texts: Iterable[str], limit: int) -> Iterator[str]:
@@ -220,16 +218,6 @@ def _first_tokens(docs: Iterable[Doc], limit: int) -> Iterator[Doc]:
             return
         yield doc
         limit -= len(doc.ids)
-
-
-def _documents(texts: Iterator[str], tokenizer: Tokenizer, source: str) -> Iterator[Doc]:
-    """Each text as a document that opens with bos and ends in predicting the next one's."""
-    number = 0
-    while batch := list(islice(texts, ENCODED_AT_ONCE)):
-        for ids in tokenizer.encode_batch(batch):
-            number += 1
-            whole = [tokenizer.bos, *ids]
-            yield Doc(ids=whole, mask=[1] * len(whole), end_target=tokenizer.bos, source=source, row=number)
 
 
 def _chat_text(text: TokenizerText) -> Iterator[str]:

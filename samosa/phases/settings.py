@@ -161,8 +161,8 @@ class Corpus(Recipe):
     """Parquet shards with a `text` column: their folder, relative to $SAMOSA_HOME. "stdlib": the text of Python."""
     validation: str | None = None
     """The file in `source` that is never trained on."""
-    hold_out: PositiveInt | None = None
-    """With "stdlib", which has no such file: every so-manieth document is never trained on."""
+    hold_out: float | None = Field(default=None, gt=0, lt=0.5)
+    """With "stdlib", which has no such file: the share of documents, chosen by their content, never trained on."""
     seed: int
     """Order of the standard library's documents."""
     tokens: PositiveInt
