@@ -233,15 +233,13 @@ def chat(
     ] = None,
     seed: Seed = None,
     once: Annotated[str | None, typer.Option("--once", metavar="TEXT", help="Answer this one message and exit")] = None,
-    recipe: Recipe = None,
-    sets: Sets = None,
     json: Json = False,
     verbose: Verbose = 0,
 ) -> int:
     """Talk with a checkpoint in the terminal"""
     from samosa.serve import terminal
 
-    options = _options(recipe=recipe, sets=sets, tag=tag, json=json, verbose=verbose)
+    options = _options(tag=tag, json=json, verbose=verbose)
     return terminal.run(options, think=think, temperature=temperature, seed=seed, once=once)
 
 
@@ -251,15 +249,13 @@ def inspect(
     windows: Annotated[
         bool, typer.Option("--windows", help="Measure by position which attention windows it was trained with")
     ] = False,
-    recipe: Recipe = None,
-    sets: Sets = None,
     json: Json = False,
     verbose: Verbose = 0,
 ) -> int:
     """Show what a checkpoint is"""
     from samosa.phases import inspect as inspection
 
-    options = _options(recipe=recipe, sets=sets, json=json, verbose=verbose)
+    options = _options(json=json, verbose=verbose)
     return inspection.run(options, name=name, windows=windows)
 
 

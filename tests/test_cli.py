@@ -219,6 +219,14 @@ def test_a_reader_that_has_gone_is_no_traceback():
     assert child.wait() == 1 and err == b""
 
 
+def test_a_misspelt_key_of_a_real_recipe_ends_before_anything_runs(samosa_home, capsys):
+    assert cli.main(["phase-a", "--set", "train.init_lr_fracc=0.3"]) == 2
+    assert capsys.readouterr().err == (
+        "error: --set train.init_lr_fracc: init_lr_fracc is not a known key of train\nhint: did you mean init_lr_frac?\n"
+    )
+    assert list(samosa_home.iterdir()) == []
+
+
 def test_version_is_data(capsys):
     assert cli.main(["--version"]) == 0
     assert re.fullmatch(r"\d+\.\d+\.\d+\S*\n", capsys.readouterr().out)
