@@ -36,7 +36,9 @@ Until = Annotated[str | None, typer.Option("--until", metavar="STAGE", help="Sto
 From = Annotated[str | None, typer.Option("--from", metavar="STAGE", help="Begin at this stage")]
 Redo = Annotated[bool, typer.Option("--redo", help="Run again what has run already, paid stages too")]
 Json = Annotated[bool, typer.Option("--json", help="Print the outcome as JSON on stdout")]
-Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, show_default=False, help="Tell more")]
+Verbose = Annotated[
+    int, typer.Option("--verbose", "-v", count=True, show_default=False, help="Show where an error came from")
+]
 Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="Draw with this seed")]
 
 
@@ -272,9 +274,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     as_json = "--json" in arguments
+    in_detail = not {"-v", "-vv", "--verbose"}.isdisjoint(arguments)
     try:
         return _run(arguments)
     except SamosaError as error:
+        if in_detail:
+            sys.stderr.write(redact(traceback.format_exc()))
         return _report(error, as_json=as_json)
     except BrokenPipeError:
         return _hung_up()

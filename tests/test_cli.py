@@ -151,6 +151,19 @@ def test_an_error_is_two_lines_and_its_code(receive, capsys):
     assert capsys.readouterr() == ("", "error: checkpoint x is broken\nhint: samosa inspect x\n")
 
 
+def test_verbose_shows_where_an_error_came_from_and_ends_with_the_two_lines(receive, capsys):
+    def fail(options):
+        raise NotReady("checkpoint x is broken", hint="samosa inspect x")
+
+    receive("phases.phase_a", "run", fail)
+    assert cli.main(["phase-a", "-v"]) == 3
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("Traceback") and lines[-2:] == [
+        "error: checkpoint x is broken",
+        "hint: samosa inspect x",
+    ]
+
+
 def test_with_json_an_error_is_an_object_on_stdout_too(receive, capsys, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_0123456789")
 
@@ -222,7 +235,8 @@ def test_a_reader_that_has_gone_is_no_traceback():
 def test_a_misspelt_key_of_a_real_recipe_ends_before_anything_runs(samosa_home, capsys):
     assert cli.main(["phase-a", "--set", "train.init_lr_fracc=0.3"]) == 2
     assert capsys.readouterr().err == (
-        "error: --set train.init_lr_fracc: init_lr_fracc is not a known key of train\nhint: did you mean init_lr_frac?\n"
+        "error: --set train.init_lr_fracc: init_lr_fracc is not a known key of train\n"
+        "hint: did you mean init_lr_frac?\n"
     )
     assert list(samosa_home.iterdir()) == []
 
