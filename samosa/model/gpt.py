@@ -7,6 +7,7 @@ losses match nanochat's to 1e-5 in fp32. Documents packed into one row do not se
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
 import torch
@@ -19,15 +20,11 @@ from samosa.model.config import GATE_CHANNELS, SMEAR_CHANNELS, ModelConfig
 from samosa.model.decode import CacheStep
 from samosa.model.head import nll_none, nll_sum, softcap
 from samosa.model.layout import Layout
+from samosa.model.pointwise import relu_squared, rms_norm
 
 QK_SCALE = 1.2  # after QK norm, on q and on k
 VALUE_GATE = 3.0  # value-embedding gates lie in 0 .. 3
 ROPE_LENGTHS = 10  # the rotation table starts at this many sequence lengths; it grows when a row is longer
-
-
-def norm(x: Tensor) -> Tensor:
-    """RMS norm over the last axis without weights (arXiv:1910.07467, eq. 4); eps is that of the dtype."""
-    return F.rms_norm(x, (x.size(-1),))
 
 
 def rope_table(length: int, width: int, base: float, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -92,7 +89,7 @@ class Attention(nn.Module):
         if self.ve_gate is not None and value is not None:
             gate = VALUE_GATE * torch.sigmoid(self.ve_gate(x[..., :GATE_CHANNELS]))
             v = torch.addcmul(v, gate.unsqueeze(-1), value.view(shape))
-        q, k = norm(context.rotate(q)) * QK_SCALE, norm(context.rotate(k)) * QK_SCALE
+        q, k = rms_norm(context.rotate(q), QK_SCALE), rms_norm(context.rotate(k), QK_SCALE)
         if context.step is not None:
             out = context.step.attend(q, k, v, self.layer, self.window)
         else:
@@ -108,7 +105,7 @@ class MLP(nn.Module):
         self.c_proj = Linear(4 * config.n_embd, config.n_embd)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.c_proj(F.relu(self.c_fc(x)).square())
+        return self.c_proj(relu_squared(self.c_fc(x)))
 
 
 class Block(nn.Module):
@@ -118,8 +115,8 @@ class Block(nn.Module):
         self.mlp = MLP(config)
 
     def forward(self, x: Tensor, value: Tensor | None, context: Context) -> Tensor:
-        x = x + self.attn(norm(x), value, context)
-        return x + self.mlp(norm(x))
+        x = x + self.attn(rms_norm(x), value, context)
+        return x + self.mlp(rms_norm(x))
 
 
 class GPT(nn.Module):
@@ -192,6 +189,12 @@ class GPT(nn.Module):
         self.backout_lambda.fill_(0.2)
         self.smear_gate.weight.uniform_(0.0, 0.02, generator=generator)
 
+    def set_windows(self, windows: Sequence[int]) -> None:
+        """Change how far each layer sees: [n_layer] tokens before the query."""
+        self.config = replace(self.config, windows=tuple(windows))
+        for block, window in zip(self.blocks, windows, strict=True):
+            block.attn.window = window
+
     def layout(self, positions: Tensor | None, batch: int, length: int) -> Layout:
         """The attention layout of a batch, for callers who have the positions on the CPU or reuse a layout."""
         device = self.device
@@ -245,7 +248,7 @@ class GPT(nn.Module):
         return self._logits(x)
 
     def _embed(self, ids: Tensor) -> Tensor:
-        return norm(self.transformer["wte"](ids).to(self.dtype))
+        return rms_norm(self.transformer["wte"](ids).to(self.dtype))
 
     def _smear(self, x: Tensor, fresh: Tensor | None) -> Tensor:
         """Add a gated share of the token before, except where a document starts: x [B, T, C], fresh [B, T-1, 1]."""
@@ -268,7 +271,7 @@ class GPT(nn.Module):
             x = block(x, value, context)
             if i == self.config.backout_layer:
                 backout = x
-        return norm(x - self.backout_lambda.to(x.dtype) * backout)
+        return rms_norm(x - self.backout_lambda.to(x.dtype) * backout)
 
     def _logits(self, x: Tensor) -> Tensor:
         logits = self.lm_head(x)[..., : self.config.vocab_size]
