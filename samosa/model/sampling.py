@@ -1,0 +1,74 @@
+"""Drawing the next token. A row's draw depends on its own seed, place and logits; never on the batch it is in."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+GAMMA = np.uint64(0x9E3779B97F4A7C15)  # SplitMix64: Steele, Lea & Flood 2014, fig. 17
+
+
+def uniforms(seeds: Sequence[int], places: Sequence[int]) -> NDArray[np.float64]:
+    """One number in [0, 1) for each (seed, place) pair, without any state: float64 [n].
+
+    It is the place-th output of a SplitMix64 stream whose start is a hash of the seed, so that neighbouring seeds are
+    as unlike as distant ones. Seeds count modulo 2**64.
+    """
+    seed = np.array([seed & 0xFFFFFFFFFFFFFFFF for seed in seeds], dtype=np.uint64)
+    place = np.array(places, dtype=np.uint64)
+    bits = _mix(_mix(seed + GAMMA) + (place + np.uint64(1)) * GAMMA)
+    return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+def sample(
+    logits: Tensor,
+    *,
+    temperatures: Sequence[float],
+    top_ks: Sequence[int | None],
+    seeds: Sequence[int],
+    places: Sequence[int],
+) -> list[int]:
+    """The next token of each row of logits [n, V].
+
+    Temperature 0 takes the largest logit. Otherwise the `place`-th number of the row's seed picks from the softmax at
+    that temperature over the row's `top_k` largest logits (None or 0: all of them; equal logits at the edge stay in).
+    """
+    tokens = logits.argmax(dim=-1)
+    warm = [i for i, temperature in enumerate(temperatures) if temperature > 0]
+    if warm:
+        index = torch.tensor(warm, device=logits.device)
+        heat = torch.tensor([temperatures[i] for i in warm], dtype=torch.float64, device=logits.device)
+        draws = torch.from_numpy(uniforms([seeds[i] for i in warm], [places[i] for i in warm])).to(logits.device)
+        kept = _keep_top(logits[index].double(), [top_ks[i] or 0 for i in warm])
+        tokens[index] = _pick(torch.softmax(kept / heat.unsqueeze(1), dim=-1), draws)
+    return tokens.tolist()
+
+
+def _keep_top(logits: Tensor, top_ks: list[int]) -> Tensor:
+    """Logits [n, V] with those below each row's k-th largest at -inf; k of 0 keeps all."""
+    size = logits.size(1)
+    limits = [k if 0 < k < size else size for k in top_ks]
+    most = max((k for k in limits if k < size), default=0)
+    if most == 0:
+        return logits
+    best = logits.topk(most, dim=-1).values
+    place = torch.tensor([min(k, most) - 1 for k in limits], device=logits.device).unsqueeze(1)
+    edge = best.gather(1, place)
+    limited = torch.tensor([k < size for k in limits], device=logits.device).unsqueeze(1)
+    return logits.masked_fill(limited & (logits < edge), float("-inf"))
+
+
+def _pick(probabilities: Tensor, draws: Tensor) -> Tensor:
+    """Inverse CDF in the order of the ids: probabilities [n, V], draws [n] in [0, 1) -> ids [n]."""
+    summed = probabilities.cumsum(dim=-1)
+    # Summed rounding may leave the last entry a little off 1, so draws are stretched to it; an id of no probability
+    # is never taken, because its sum is not above the draw when the one before it is not.
+    return torch.searchsorted(summed, (draws * summed[:, -1]).unsqueeze(1), right=True).squeeze(1)

@@ -1,0 +1,72 @@
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+
+from samosa.model.sampling import GAMMA, _mix, sample, uniforms
+
+
+def draw(logits, n, *, temperature=1.0, top_k=None, seed=0):
+    rows = torch.tensor([logits], dtype=torch.float32).expand(n, -1)
+    return sample(rows, temperatures=[temperature] * n, top_ks=[top_k] * n, seeds=[seed] * n, places=range(n))
+
+
+def test_the_generator_is_splitmix64():
+    stream = _mix(np.uint64(1234567) + np.arange(1, 4, dtype=np.uint64) * GAMMA)
+    # The numbers every implementation is checked with (rosettacode.org/wiki/Pseudo-random_numbers/Splitmix64).
+    assert stream.tolist() == [6457827717110365317, 3203168211198807973, 9817491932198370423]
+
+
+@pytest.mark.parametrize("pairs", [[(7, i) for i in range(20_000)], [(i, 0) for i in range(20_000)]])
+def test_draws_are_uniform_along_a_row_and_across_seeds(pairs):
+    values = uniforms(*zip(*pairs, strict=True))
+    assert values.min() >= 0 and values.max() < 1
+    counts = np.histogram(values, bins=100, range=(0, 1))[0]
+    assert ((counts - 200) ** 2 / 200).sum() < 161  # chi-square, 99 degrees of freedom, p = 0.0001
+    assert abs(np.corrcoef(values[:-1], values[1:])[0, 1]) < 0.03
+
+
+def test_seeds_of_any_size_are_taken():
+    assert uniforms([-1, 2**64 - 1, 2**64 + 5, 5], [0, 0, 3, 3]).reshape(2, 2).std(axis=1).max() == 0
+
+
+def test_tokens_come_as_often_as_the_softmax_says():
+    logits, n = [0.0, 1.0, 2.0, -3.0, 2.0], 20_000
+    counts = Counter(draw(logits, n, temperature=0.7))
+    weights = [math.exp(x / 0.7) for x in logits]
+    expected = [n * w / sum(weights) for w in weights]
+    assert sum((counts[i] - e) ** 2 / e for i, e in enumerate(expected)) < 23.5  # 4 degrees of freedom, p = 0.0001
+
+
+def test_temperature_0_is_greedy_whatever_the_seed():
+    assert set(draw([0.0, 3.0, 2.9], 50, temperature=0.0)) == {1}
+
+
+def test_a_tiny_temperature_is_as_good_as_greedy():
+    assert set(draw([0.0, 3.0, 2.9], 50, temperature=1e-9)) == {1}
+
+
+@pytest.mark.parametrize(("top_k", "support"), [(1, {2}), (2, {2, 4}), (0, {0, 1, 2, 3, 4}), (99, {0, 1, 2, 3, 4})])
+def test_top_k_keeps_the_largest(top_k, support):
+    assert set(draw([0.0, 1.0, 3.0, -0.5, 2.0], 2000, top_k=top_k)) == support
+
+
+def test_a_masked_token_is_never_drawn():
+    assert 0 not in draw([-math.inf, 0.0, -math.inf], 500) and 2 not in draw([-math.inf, 0.0, -math.inf], 500)
+
+
+def test_a_rows_draw_does_not_depend_on_its_company():
+    generator = torch.Generator().manual_seed(3)
+    logits = torch.randn(6, 40, generator=generator)
+    settings = {
+        "temperatures": [0.0, 1.0, 0.5, 2.0, 1.0, 1.0],
+        "top_ks": [None, 5, 0, 3, None, 40],
+        "seeds": [1, 2, 3, 4, 5, 5],
+        "places": [0, 9, 1, 4, 7, 7],
+    }
+    together = sample(logits.clone(), **settings)
+    for order in ([3], [5, 0], [2, 1, 4]):
+        chosen = {name: [values[i] for i in order] for name, values in settings.items()}
+        assert sample(logits[order], **chosen) == [together[i] for i in order]
