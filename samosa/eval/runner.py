@@ -18,8 +18,8 @@ from samosa.eval.settings import Gate
 from samosa.model.engine import Engine, Finished, Request
 from samosa.model.gpt import GPT
 
-# Why a turn ended, where neither the model nor its token limit ended it.
-CANNOT_JUDGE = {"context": "the context ran out", "cancelled": "cancelled"}
+# Of max_tokens: a turn that ends for want of room with fewer tokens of the model's own is not the model's fault.
+OWN_SHARE = 0.5
 
 
 def run_suite(
@@ -100,7 +100,7 @@ def _until_empty(engine: Engine, total: int, waiting: dict[int, int]) -> Iterato
 def _sample(
     probe: Probe, prompt: int, finished: Finished, search: Watched, tokenizer: Tokenizer, settings: Gate
 ) -> Sample:
-    error, judgement = search.broke or CANNOT_JUDGE.get(finished.reason), None
+    error, judgement = search.broke or _cut_short(finished, tokenizer, settings), None
     if error is None:
         try:
             judgement = judge(probe, finished.ids, tokenizer, forced=finished.forced, max_calls=settings.max_calls)
@@ -117,6 +117,17 @@ def _sample(
         judgement=judgement,
         error=error,
     )
+
+
+def _cut_short(finished: Finished, tokenizer: Tokenizer, settings: Gate) -> str | None:
+    """Why the turn ended, where it was not the model that ended it or used up its tokens; else None."""
+    if finished.reason in ("context", "cancelled"):
+        return {"context": "the context ran out", "cancelled": "cancelled"}[finished.reason]
+    own = len(finished.ids) - sum(finished.forced)
+    awaits_result = finished.reason == "length" and finished.ids[-1] == tokenizer.special("python_end")
+    if awaits_result and own < OWN_SHARE * settings.max_tokens:
+        return f"a tool's result did not fit in gate.max_tokens = {settings.max_tokens}"
+    return None
 
 
 def _unfinished(probe: Probe, prompt: int, error: str) -> Sample:

@@ -5,7 +5,7 @@ from typing import Any
 
 from samosa import console, home
 from samosa.config import Options, load
-from samosa.errors import BadInput
+from samosa.errors import BadInput, NotReady
 from samosa.eval import gate as gates
 from samosa.eval import record
 from samosa.eval.checks import Sample
@@ -59,7 +59,7 @@ def judged(ref: home.CheckpointRef, gate: Gate, *, seed: int | None, suite: str)
     line = record.line(
         result,
         ref=ref,
-        weights_sha256=home.sha256_file(ref.model_path),
+        weights_sha256=_weights_sha256(ref),
         tokenizer_hash=tokenizer.hash,
         suite=suite,
         suite_hash=suite_hash(probes),
@@ -89,19 +89,26 @@ def _model(ref: home.CheckpointRef, gate: Gate, vocab_size: int) -> tuple[Any, d
     import torch
 
     from samosa.model.checkpoint import load_model
+    from samosa.model.config import check_vocab
     from samosa.model.precision import choose_dtype
 
+    if gate.device == "cuda" and not torch.cuda.is_available():
+        raise NotReady("gate.device is cuda and torch finds no GPU here", hint="--set gate.device=auto")
     name = ("cuda" if torch.cuda.is_available() else "cpu") if gate.device == "auto" else gate.device
     device = torch.device(name)
     dtype, reason = choose_dtype(gate.dtype, device)
     model, _ = load_model(ref, device=device, compute_dtype=dtype)
     model.eval()
-    if model.config.vocab_size != vocab_size:
-        raise BadInput(
-            f"{ref.name} has a vocabulary of {model.config.vocab_size}, its tokenizer one of {vocab_size}",
-            hint=f"put the tokenizer it was trained with in {home.tokenizer_dir()}, or set SAMOSA_HOME",
-        )
+    check_vocab(model.config, vocab_size, ref.name)
     return model, {"device": name, "dtype": str(dtype).removeprefix("torch."), "dtype_reason": reason}
+
+
+def _weights_sha256(ref: home.CheckpointRef) -> str:
+    """From the manifest, which loading has just verified; a checkpoint that others wrote has none."""
+    from samosa.model.checkpoint import read_manifest
+
+    manifest = read_manifest(ref)
+    return manifest["files"][ref.model_path.name]["sha256"] if manifest else home.sha256_file(ref.model_path)
 
 
 def _show(ref: home.CheckpointRef, gate: Gate, result: GateResult, line: dict[str, Any]) -> None:
