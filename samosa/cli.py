@@ -251,13 +251,15 @@ def inspect(
     windows: Annotated[
         bool, typer.Option("--windows", help="Measure by position which attention windows it was trained with")
     ] = False,
+    recipe: Recipe = None,
+    sets: Sets = None,
     json: Json = False,
     verbose: Verbose = 0,
 ) -> int:
     """Show what a checkpoint is"""
     from samosa.phases import inspect as inspection
 
-    options = _options(json=json, verbose=verbose)
+    options = _options(recipe=recipe, sets=sets, json=json, verbose=verbose)
     return inspection.run(options, name=name, windows=windows)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import PositiveFloat, PositiveInt
 
 from samosa.config import Recipe
@@ -58,3 +60,28 @@ class Shape(Recipe):
             rope_base=self.rope_base,
             train_len=self.sequence_len,
         )
+
+
+class WindowTrial(Recipe):
+    """How to measure which attention windows a checkpoint was trained with."""
+
+    factors: tuple[PositiveFloat, ...]
+    """Readings beside the saved one: windows by nanochat's rule from sequence_len times each of these."""
+    max_length: PositiveInt
+    """Longest row in tokens; a row is as long as the longest window of any reading, up to this."""
+    rows: PositiveInt
+    """Rows measured; the difference between two readings is judged by its spread over them."""
+    seed: int
+    """Which of the standard library's texts are read."""
+    device: str
+    """auto (a GPU where there is one), cpu or cuda."""
+    dtype: str
+    """auto, float32, bfloat16 or float64."""
+    text: Path | None = None
+    """Validation text: a parquet shard (column text) or a UTF-8 file; absent, the standard library's texts."""
+
+
+class Inspection(Recipe):
+    """What `samosa inspect` is told by its recipe."""
+
+    windows: WindowTrial
