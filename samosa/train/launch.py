@@ -157,17 +157,16 @@ def _listen(child: subprocess.Popen[bytes], worker: _Worker, tracker: Tracker, l
         event = parse(line) or {}
         if "live" in event:
             console.live_line(event["live"])
-            continue
-        if "pid" in event:
+        elif "pid" in event:
             worker.known(event["pid"])
         elif "begin" in event:
             tracker.begin(event["begin"])
-        elif "say" in event or "warn" in event:
-            text = event.get("say") or f"warning: {event['warn']}"
-            console.say(text)
-            line = text + "\n"
-        log.write(line.encode())
-        log.flush()
+        else:
+            text = event.get("say") or (f"warning: {event['warn']}" if "warn" in event else line.rstrip("\n"))
+            if event:
+                console.say(text)
+            log.write(f"{text}\n".encode())
+            log.flush()
 
 
 def _outcome(job: Job, code: int, *, killed: bool) -> Outcome:

@@ -80,7 +80,7 @@ def train(
         for batch, last in plan.micro_batches(step):
             with sync_only_if(last, state.model):
                 sums, stats = objective.loss(state.model, batch.to(where.device))
-                total(sums, counts, where.size).backward()  # type: ignore[no-untyped-call]
+                total(sums, counts, where.size).backward()
             for term in objective.terms:
                 seen[term] += stats[term]
         verdict = finite(state, seen, where, stop=stop_asked())

@@ -22,7 +22,7 @@ class Objective(Protocol):
 class NextToken:
     """Cross-entropy in nats over supervised targets: pretraining and fine-tuning."""
 
-    terms = ("nll",)
+    terms: tuple[str, ...] = ("nll",)
 
     def loss(self, model: nn.Module, batch: Any) -> tuple[Sums, dict[str, Tensor]]:
         """One forward pass. Every parameter stays in the graph even when no target of the batch is supervised."""

@@ -18,7 +18,7 @@ from samosa import home
 from samosa.chat.tokenizer import load_tokenizer
 from samosa.errors import BadInput, NotReady
 from samosa.home import CheckpointRef
-from samosa.model.attention import choose_backend
+from samosa.model.attention import choose_backend, why_no_varlen
 from samosa.model.checkpoint import load_model, load_train_state, save_checkpoint
 from samosa.model.config import ModelConfig, check_vocab
 from samosa.model.gpt import GPT
@@ -105,16 +105,10 @@ def decide_dtype(job: Job, where: World) -> torch.dtype:
 
 def decide_backend(settings: Train, dtype: torch.dtype, where: World) -> str:
     """The attention backend, said. Raises NotReady when the one asked for cannot be had and no other is allowed."""
-    backend, reason = choose_backend(settings.attention, where.device, allow_fallback=settings.allow_fallback)
-    if backend == "varlen" and dtype not in (torch.bfloat16, torch.float16):
-        if settings.attention == "varlen" and not settings.allow_fallback:
-            raise NotReady(
-                f"varlen attention does not compute in {dtype}",
-                hint='set train.attention to "auto", or train.dtype to bfloat16',
-            )
-        backend, reason = "sdpa", f"varlen does not compute in {dtype}"
+    backend = choose_backend(settings.attention, where.device, allow_fallback=settings.allow_fallback, dtype=dtype)
     if where.leads:
-        tell("say", f"attention {backend}: {reason}")
+        missing = why_no_varlen(where.device, dtype) if settings.attention != "sdpa" else None
+        tell("say", f"attention {backend}" + (f": {missing}" if missing else ""))
     return backend
 
 

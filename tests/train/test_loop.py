@@ -1,7 +1,6 @@
 """The loop against one big batch and torch's cross-entropy, however the batch is cut and over however many ranks."""
 
 import math
-import socket
 
 import pytest
 import torch
@@ -41,10 +40,9 @@ def alone():
 def two_ranks(tmp_path_factory):
     """The same over two processes and gloo; one result a rank."""
     out = tmp_path_factory.mktemp("ranks") / "results.pt"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    torch.multiprocessing.spawn(rank_main, args=(2, port, str(out)), nprocs=2)
+    # The store is here, on a port the system gave, so that two tests at once never take the same one.
+    store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    torch.multiprocessing.spawn(rank_main, args=(2, store.port, str(out)), nprocs=2)
     return [torch.load(f"{out}.{rank}", weights_only=True) for rank in (0, 1)]
 
 

@@ -106,6 +106,7 @@ def rank_main(rank: int, size: int, port: int, out: str) -> None:
     """One of several gloo ranks on the loopback: runs every case and saves what came of it."""
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_RANK": str(rank)}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo"}
+    os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "True"  # the store is the test's, as it is torchrun's otherwise
     torch.set_num_threads(1)
     with world() as where:
         results = {

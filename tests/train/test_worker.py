@@ -1,0 +1,204 @@
+"""Whole runs of the worker: what it leaves on disk, and that a kill at any moment changes nothing of it."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from samosa import home
+from samosa.errors import BadInput, NotReady
+from samosa.model.checkpoint import load_model, load_train_state
+from samosa.train import session, worker
+from samosa.train.job import complete_checkpoints, finished, read_meta, read_val_bpb, write_job
+from samosa.train.session import StopFlag
+from tests.train.jobs import SETTINGS, make_job
+from tests.train.tiny import ALONE
+
+STEPS = SETTINGS["steps"]
+DURABLE_ACTS = 33  # of the whole run: the dtype, 12 steps, 3 validations and 1 beside a checkpoint, 4 saves of 4 files
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def train_here(job, stop=None):
+    write_job(job)
+    worker.run(job, ALONE, stop or StopFlag())
+    return complete_checkpoints(job)
+
+
+def weights(ref):
+    return load_model(ref)[0].state_dict()
+
+
+def same_bits(ours, theirs):
+    assert ours.keys() == theirs.keys()
+    return all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def metrics(job):
+    return [json.loads(line) for line in job.metrics_path.read_text().splitlines()]
+
+
+def without_times(records):
+    return [{k: v for k, v in record.items() if k not in ("seconds", "tok_per_s")} for record in records]
+
+
+def test_a_run_leaves_its_checkpoints_its_metrics_and_its_validations(samosa_home):
+    job = make_job("whole")
+    refs = train_here(job)
+    assert [ref.step for ref in refs] == [3, 6, 9, 12]
+    assert finished(job) == refs[-1]
+    records = metrics(job)
+    assert [r["step"] for r in records if r["kind"] == "step"] == list(range(1, STEPS + 1))
+    assert [r["step"] for r in records if r["kind"] == "val"] == [4, 8, 12]
+    assert records[-1] == {"kind": "val", "step": 12, "val_bpb": read_val_bpb(Path(job.out_dir), 12)}
+    assert records[0]["loss"] > records[-2]["loss"]
+    assert records[0]["tokens"] == SETTINGS["tokens_per_step"]
+    meta = read_meta(refs[-1])
+    assert meta["step"] == 12 and meta["model_config"]["n_layer"] == 2 and meta["stage"] == "base"
+    own = meta["samosa"]
+    assert (own["fingerprint"], own["steps"], own["dtype"], own["train_len"]) == ("first", 12, "float32", 32)
+    assert not job.marker_path.exists()
+
+
+def test_only_the_newest_checkpoints_are_kept(samosa_home):
+    job = make_job("few", keep=2)
+    assert [ref.step for ref in train_here(job)] == [9, 12]
+    left = sorted(path.name for path in Path(job.out_dir).iterdir())
+    assert [name for name in left if "000003" in name or "000006" in name] == []
+
+
+def test_a_run_starts_from_the_weights_of_another(samosa_home):
+    first = train_here(make_job("first"))[-1]
+    job = make_job("second", init="first@12", steps=1, matrix_lr=1e-9, embedding_lr=1e-9, unembedding_lr=1e-9)
+    (ref,) = train_here(job)
+    before, after = weights(first), weights(ref)
+    assert torch.allclose(before["transformer.wte.weight"], after["transformer.wte.weight"], atol=1e-6)
+    assert read_meta(ref)["samosa"]["init"] == "first@12"
+
+
+def test_a_run_that_is_stopped_saves_its_step_and_goes_on_to_the_same_bits(samosa_home, monkeypatch):
+    whole = train_here(make_job("whole"))[-1]
+    job, stop = make_job("halves"), StopFlag()
+    done = session.Checkpoints.save
+    monkeypatch.setattr(session.Checkpoints, "save", lambda self, step: (done(self, step), stop.ask("SIGTERM"))[0])
+    train_here(job, stop)
+    assert [ref.step for ref in complete_checkpoints(job)] == [3, 4]
+    marker = json.loads(job.marker_path.read_text())
+    assert (marker["code"], marker["reason"]) == (130, "SIGTERM; step 4 of 12 is saved")
+    assert [r["step"] for r in metrics(job)] == [1, 2, 3, 4]  # step 4 is validated on the way on, not while one waits
+    monkeypatch.undo()
+    monkeypatch.setenv("SAMOSA_HOME", str(samosa_home))
+    last = train_here(job)[-1]
+    assert same_bits(weights(last), weights(whole))
+    assert [r["step"] for r in metrics(job) if r["kind"] == "val"] == [4, 8, 12]
+
+
+def killed_and_resumed(tag, event):
+    """A run killed before its n-th durable act, then run again to its end."""
+    job = make_job(tag)
+    command = [sys.executable, "-m", "tests.train.jobs", str(write_job(job)), str(event)]
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+    process = subprocess.run(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+    assert process.returncode == -signal.SIGKILL, process.stderr.decode()
+    train_here(job)
+    return job
+
+
+def assert_the_same_run(job, whole):
+    ours, theirs = complete_checkpoints(job)[-1], complete_checkpoints(whole)[-1]
+    assert same_bits(weights(ours), weights(theirs))
+    assert load_train_state(ours)["cursor"] == load_train_state(theirs)["cursor"]
+    by_step = lambda records: sorted(without_times(records), key=lambda r: (r["step"], r["kind"]))  # noqa: E731
+    assert by_step(metrics(job)) == by_step(metrics(whole))
+    assert read_val_bpb(Path(job.out_dir), STEPS) == read_val_bpb(Path(whole.out_dir), STEPS)
+
+
+def test_a_run_killed_at_any_moment_goes_on_to_the_same_bits(samosa_home, soak_seed):
+    whole = make_job("whole")
+    train_here(whole)
+    event = random.Random(soak_seed).randint(1, DURABLE_ACTS)
+    assert_the_same_run(killed_and_resumed("killed", event), whole)
+
+
+@pytest.mark.soak
+def test_a_run_killed_at_every_moment_goes_on_to_the_same_bits(samosa_home):
+    whole = make_job("whole")
+    train_here(whole)
+    for event in range(1, DURABLE_ACTS + 1):
+        assert_the_same_run(killed_and_resumed(f"killed-{event}", event), whole)
+
+
+def test_a_broken_newest_checkpoint_is_said_and_the_one_before_it_resumed(samosa_home, capsys):
+    whole = train_here(make_job("whole"))[-1]
+    job = make_job("broken")
+    stop = StopFlag()
+    stop.ask("SIGINT")
+    for _ in range(4):  # each goes on for one step
+        train_here(job, stop)
+    assert [ref.step for ref in complete_checkpoints(job)] == [1, 2, 3, 4]
+    newest = complete_checkpoints(job)[-1].model_path
+    newest.write_bytes(newest.read_bytes()[:-100])
+    capsys.readouterr()
+    last = train_here(job)[-1]
+    assert "broken@4 cannot be resumed from" in capsys.readouterr().err
+    assert same_bits(weights(last), weights(whole))
+
+
+def test_changed_settings_under_a_tag_that_has_checkpoints_are_refused(samosa_home):
+    train_here(make_job("taken", steps=1))
+    with pytest.raises(BadInput, match="taken@1 exists already") as refused:
+        train_here(make_job("taken", steps=2, fingerprint="other"))
+    assert "--tag takenb" in refused.value.hint
+
+
+def test_checkpoints_of_another_program_are_never_trained_over(samosa_home):
+    job = make_job("theirs")
+    foreign = home.CheckpointRef("base", "theirs", 754, Path(job.out_dir))
+    home.write_atomic(foreign.meta_path, json.dumps({"step": 754, "model_config": {}}))
+    with pytest.raises(BadInput, match="theirs@754 exists already"):
+        train_here(job)
+
+
+def test_a_tokenizer_of_another_vocabulary_is_refused(samosa_home):
+    job = make_job("vocabulary")
+    with pytest.raises(BadInput, match="vocabulary"):
+        train_here(replace(job, model_config={**job.model_config, "vocab_size": 499}))
+
+
+def test_rows_of_another_length_are_refused(samosa_home):
+    with pytest.raises(BadInput, match="32 tokens long, the recipe says 64"):
+        train_here(make_job("length", length=64, tokens_per_step=128))
+
+
+def test_two_processes_do_not_train_one_run(samosa_home, monkeypatch):
+    monkeypatch.setattr(session, "LOCK_PATIENCE", 0.0)
+    job = make_job("alone")
+    with (
+        session.only_one(job),
+        pytest.raises(NotReady, match="another process is training alone"),
+        session.only_one(job),
+    ):
+        pass
+
+
+def test_the_choice_of_dtype_is_made_once(samosa_home, monkeypatch):
+    job = make_job("auto", dtype="auto")
+    Path(job.run_dir).mkdir(parents=True)
+    answers = iter([(torch.bfloat16, "faster today"), (torch.float32, "faster tomorrow")])
+    monkeypatch.setattr(session, "choose_dtype", lambda *_: next(answers))
+    assert session.decide_dtype(job, ALONE) == session.decide_dtype(job, ALONE) == torch.bfloat16
+    assert session.decide_dtype(replace(job, fingerprint="other"), ALONE) == torch.float32
