@@ -103,7 +103,7 @@ def pack_documents(
     loss term's count by row. `dtype` is that of the stored ids.
     """
     if length < 2:
-        raise BadInput(f"a row of {length} tokens has no room for a target", hint="set `length` to 2 or more")
+        raise BadInput(f"a row of {length} tokens has no room for a target", hint="set train.length to 2 or more")
     accounts: dict[str, Account] = {}
     pieces: list[_Piece] = []
     for doc in docs:
@@ -151,7 +151,7 @@ def _placed(doc: Doc, length: int, overlong: Overlong, account: Account) -> Iter
     else:
         raise BadInput(
             f"{doc.place}: {ids.size} tokens do not fit a row of {length}",
-            hint='raise `length`, or set `overlong` to "drop" or "split" (both are counted)',
+            hint='raise train.length, or set train.overlong to "drop" or "split" (both are counted)',
         )
     end_target = NO_TARGET if doc.end_target is None else doc.end_target
     for piece in _cut(_Piece(ids, mask, end_target), length):
