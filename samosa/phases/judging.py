@@ -130,18 +130,18 @@ def _passed(sample: Sample) -> bool:
 
 
 def _show_example(sample: Sample) -> None:
+    from samosa.eval.probes import question_of
+
     reason = sample.judgement.reason if sample.judgement else f"not completed: {sample.error}"
     console.say(f"  {sample.probe.id}: {reason}")
-    console.say(f"    asked: {_short(sample.probe.conversation.turns[-1].text, keep_end=True)}")
+    console.say(f"    asked: {_short(question_of(sample.probe))}")
     console.say(f"    said:  {_short(sample.text)}")
 
 
-def _short(text: str, *, keep_end: bool = False) -> str:
-    """One line of at most WIDEST characters; of a prompt the end matters, because the system text opens it."""
-    line = " ".join(text.split())
-    if len(line) <= WIDEST:
-        return line
-    return "…" + line[1 - WIDEST :] if keep_end else line[: WIDEST - 1] + "…"
+def _short(text: str) -> str:
+    """One line of at most WIDEST characters, with nothing in it that a terminal would obey."""
+    line = "".join(letter if letter.isprintable() else "\ufffd" for letter in " ".join(text.split()))
+    return line if len(line) <= WIDEST else line[: WIDEST - 1] + "…"
 
 
 def _next(ref: home.CheckpointRef, result: GateResult, suite: str, seed: int, recipe: str | None) -> str:
