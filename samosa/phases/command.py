@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -42,8 +43,7 @@ def sets_of(options: Options) -> tuple[str, ...]:
 def carry_out(command: Command, options: Options) -> int:
     """Show the plan, and unless that is all that was asked for run the stages. Returns the exit code."""
     chosen = choose(command.stages, until=options.until, start=options.start)
-    earlier = [stage.name for stage in command.stages[: command.stages.index(chosen[0])]]
-    shelf = Shelf(earlier)
+    shelf = Shelf([stage.name for stage in command.stages if stage not in chosen])
     names = {stage.name for stage in chosen}
     checks = [check for needed_by, look in command.checks if needed_by & names for check in look(shelf)]
     ctx = Context(shelf, command.nproc, command.estimates)
@@ -69,11 +69,11 @@ def carry_out(command: Command, options: Options) -> int:
     return outcome.exit_code
 
 
-def flags_of(options: Options, *, tag: bool = True) -> str:
+def flags_of(options: Options) -> str:
     """The options that make another command mean the same recipe."""
-    parts = [f" -r {options.recipe}"] if options.recipe else []
-    parts += [f" --set {text}" for text in options.sets]
-    parts += [f" --tag {options.tag}"] if options.tag and tag else []
+    parts = [f" -r {shlex.quote(options.recipe)}"] if options.recipe else []
+    parts += [f" --set {shlex.quote(text)}" for text in options.sets]
+    parts += [f" --tag {options.tag}"] if options.tag else []
     parts += [f" --nproc {options.nproc}"] if options.nproc else []
     return "".join(parts)
 

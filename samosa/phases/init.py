@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,8 @@ def made_by(stage: Stage, name: str, config: ModelConfig) -> Init:
     except BadInput:
         pass  # not made yet
     except NotReady as broken:
-        problem = broken
+        folder = home.find_checkpoint(name).directory
+        problem = NotReady(broken.message, hint=f"delete {folder} and it is made again, or copy the file again")
     return Init(name, config, "recipe (shape)", stage=stage, problem=problem)
 
 
@@ -140,14 +142,24 @@ def _on_disk(name: str) -> CheckpointRef:
 
 
 def _check_whole(ref: CheckpointRef) -> None:
-    """Raise NotReady when files are not what the manifest says; by size alone, which costs nothing."""
-    if not ref.manifest_path.is_file():
-        return
-    for name, entry in _read_json(ref.manifest_path)["files"].items():
+    """Raise NotReady when files are not what the manifest says, or, where others wrote none, the weights end too early.
+
+    By sizes and the end of the file alone, which costs nothing; loading verifies the rest.
+    """
+    files: dict[str, dict[str, Any]] = {ref.model_path.name: {}, ref.meta_path.name: {}}
+    if ref.manifest_path.is_file():
+        files |= _read_json(ref.manifest_path).get("files", {})
+    for name, entry in files.items():
         path = ref.directory / name
         size = path.stat().st_size if path.is_file() else None
-        if size != entry["size"]:
-            said = "is missing" if size is None else f"has {size:,} bytes and should have {entry['size']:,}"
+        said = None
+        if size is None:
+            said = "is missing"
+        elif size != entry.get("bytes", size):
+            said = f"has {size:,} bytes and should have {entry['bytes']:,}"
+        elif path == ref.model_path and not zipfile.is_zipfile(path):
+            said = "was cut off, or is no torch file"  # a zip's directory is at its end
+        if said:
             others = [other.name for other in home.list_checkpoints(ref.kind, ref.tag) if other.step != ref.step]
             raise NotReady(
                 f"checkpoint {ref.name} is broken: {name} {said}",

@@ -85,7 +85,9 @@ def show(plan: Plan) -> None:
     numbers = [(entry.stage, fact.what, fact.shown, fact.basis) for entry in plan.entries for fact in _told(entry)]
     if numbers:
         console.table(["stage", "number", "value", "basis"], numbers, title="")
-    console.table(["", "needs", "found"], [(check.mark, check.name, check.found) for check in plan.checks], title="")
+    if plan.checks:
+        found = [(check.mark, check.name, check.found) for check in plan.checks]
+        console.table(["", "needs", "found"], found, title="")
     if plan.over_budget:
         console.say(f"over budget: ${plan.budget.dollars:g} and {clock(plan.budget.hours * 3600)} are allowed")
 

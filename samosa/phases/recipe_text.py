@@ -25,10 +25,15 @@ def as_toml(values: Mapping[str, Any], above: tuple[str, ...] = ()) -> str:
 
 
 def _dotted(path: tuple[str, ...]) -> str:
-    return ".".join(key if BARE_KEY.fullmatch(key) else json.dumps(key) for key in path)
+    return ".".join(key if BARE_KEY.fullmatch(key) else _text(key) for key in path)
 
 
 def _value(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(_value(entry) for entry in value)}]"
-    return json.dumps(value, ensure_ascii=True)  # a JSON string, number or boolean is a TOML one
+    return _text(value) if isinstance(value, str) else json.dumps(value)  # JSON's numbers and booleans are TOML's
+
+
+def _text(value: str) -> str:
+    """A quoted string: JSON's is TOML's but for surrogate escapes, which are not made here, and a bare DEL."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

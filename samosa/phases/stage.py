@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Facts = Mapping[str, Any]
 DONE = "done.json"
+LEAST_SPACE = 16 * 2**20  # bytes free before a stage begins; what it writes checks for itself
 ABSENT = "absent"
 """The identity of an optional input that is not there: the stage is made without it."""
 
@@ -161,21 +162,24 @@ def run_stages(
 ) -> Outcome:
     """Run the stages from `start` to `until` in order, reusing what is already made unless `redo`.
 
-    Raises BadInput for a name that is no stage and NotReady where a stage before `start` was not made yet.
+    Raises BadInput for a name that is no stage and NotReady where one that they start from was not made yet.
     """
     chosen = choose(stages, until=until, start=start)
-    earlier = stages[: stages.index(chosen[0])]
-    shelf = shelf or Shelf([stage.name for stage in earlier])
+    shelf = shelf or Shelf([stage.name for stage in stages if stage not in chosen])
+    started_from = [source for stage in chosen for source in stage.inputs.values() if isinstance(source, Stage)]
     outcome = Outcome({}, [], 0)
-    for stage in earlier:
+    for stage in [stage for stage in stages if stage in started_from and stage not in chosen]:
         found = shelf.find(stage)
         if found is None:
             where = home.root() / "stages"
             raise NotReady(
                 f"{stage.name} comes before {chosen[0].name} and was not made on this machine",
-                hint=f"run the same command with --until {earlier[-1].name}, or copy {where} from where it ran",
+                hint=f"run the same command with --until {stage.name}, or copy {where} from where it ran",
             )
         outcome.done[stage.name] = found
+        if code := int(found.facts.get("exit_code", 0)):
+            console.say(line(stage, found))
+            return Outcome(outcome.done, outcome.ran, code)
     for stage in chosen:
         found = None if redo else shelf.find(stage)
         if found is None:
@@ -216,6 +220,7 @@ def make(stage: Stage, made: Mapping[str, Done], shelf: Shelf) -> Done:
     final = home.stage_dir(print_)
     making = final.parent / f".making-{print_}-{os.getpid()}"
     _sweep(final.parent, print_)
+    home.require_space(final.parent, LEAST_SPACE)
     making.mkdir(parents=True)
     began = time.monotonic()
     try:

@@ -94,6 +94,11 @@ def test_from_without_the_earlier_stage_names_the_command(samosa_home, rows):
     assert "--until mix" in caught.value.hint
 
 
+def test_from_asks_only_for_what_its_stages_start_from(samosa_home, rows):
+    idle = Stage("idle", "nobody waits for it", lambda work: {})
+    assert run_stages([idle, *phase(rows)], start="mix").ran == ["mix", "sft", "eval", "publish"]
+
+
 def test_stages_made_elsewhere_are_found_where_their_sources_are_not(samosa_home, rows):
     run_stages(phase(rows), until="mix")
     rows.unlink()
@@ -104,10 +109,8 @@ def test_stages_made_elsewhere_are_found_where_their_sources_are_not(samosa_home
 
 def test_an_optional_file_that_is_gone_is_gone_unless_the_stage_travelled(samosa_home, rows):
     def mixing(source):
-        return [
-            Stage("mix", "", lambda work: {"seen": isinstance(source, type(rows))}, inputs={"extra": source}),
-            Stage("sft", "", lambda work: {}),
-        ]
+        mix = Stage("mix", "", lambda work: {"seen": isinstance(source, type(rows))}, inputs={"extra": source})
+        return [mix, Stage("sft", "", lambda work: {}, inputs={"data": mix})]
 
     run_stages(mixing(rows), until="mix")
     gone = Named("extra", ABSENT)

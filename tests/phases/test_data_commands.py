@@ -1,0 +1,69 @@
+import json
+
+import pytest
+
+from samosa.config import Options
+from samosa.errors import BadInput
+from samosa.phases.data_commands import filter_files, gen_data
+from tests.phases.recipes import printed_json
+
+
+def test_generated_rows_are_written_and_the_next_command_named(samosa_home, tmp_path, capsys):
+    out = tmp_path / "joint.jsonl"
+    assert gen_data(Options(json=True), kind="joint", rows=9, out=out, seed=3) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out) == {"kind": "joint", "rows": 9, "path": str(out), "seed": 3}
+    assert f"next: samosa filter {out} --rules joint" in captured.err
+    assert len(out.read_text().splitlines()) == 9
+
+
+def test_the_same_seed_gives_the_same_file_and_another_another(samosa_home, tmp_path):
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        gen_data(Options(), kind="joint", rows=6, out=tmp_path / name, seed=seed)
+    a, b, c = ((tmp_path / name).read_text() for name in "abc")
+    assert a == b != c
+
+
+def test_without_out_the_rows_go_into_the_home(samosa_home):
+    gen_data(Options(), kind="creator", rows=3)
+    assert len((samosa_home / "data" / "creator.jsonl").read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize(("kind", "rows", "said"), [("jont", 3, "jont"), ("think_only", None, "--rows")])
+def test_kinds_and_counts_that_are_missing_are_bad_input(samosa_home, kind, rows, said):
+    with pytest.raises(BadInput) as caught:
+        gen_data(Options(), kind=kind, rows=rows)
+    assert said in caught.value.message + caught.value.hint
+
+
+def test_filtering_sorts_rows_and_counts_reasons(samosa_home, tmp_path, capsys):
+    source, out = tmp_path / "rows.jsonl", tmp_path / "out"
+    gen_data(Options(), kind="joint", rows=6, out=source)
+    good = source.read_text()
+    bad = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "<think>hm, 42"}]
+    source.write_text(good + json.dumps(bad) + "\n")
+    capsys.readouterr()
+    assert filter_files(Options(json=True), files=[source], out=out, rules="joint") == 0
+    (report,) = printed_json(capsys)["files"]
+    assert (report["kept"], report["rejected"]) == (6, 1)
+    assert report["reasons"]["closed_think"] == 1
+    assert (out / "rows.jsonl").read_text() == good
+    rejected = json.loads((out / "rows.rejected.jsonl").read_text())
+    assert rejected["line"] == 7
+
+
+def test_nothing_is_filtered_when_one_of_the_files_is_missing(samosa_home, tmp_path):
+    gen_data(Options(), kind="joint", rows=3, out=tmp_path / "a.jsonl")
+    with pytest.raises(BadInput, match=r"b\.jsonl does not exist"):
+        filter_files(Options(), files=[tmp_path / "a.jsonl", tmp_path / "b.jsonl"], out=tmp_path / "out", rules="joint")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_is_never_written_over_and_unknown_rules_list_the_known(samosa_home, tmp_path):
+    path = tmp_path / "a.jsonl"
+    gen_data(Options(), kind="joint", rows=3, out=path)
+    with pytest.raises(BadInput, match="written over"):
+        filter_files(Options(), files=[path], out=tmp_path, rules="joint")
+    with pytest.raises(BadInput) as caught:
+        filter_files(Options(), files=[path], out=tmp_path / "out", rules="jont")
+    assert "joint" in caught.value.hint
