@@ -183,9 +183,13 @@ def write_lines(path: Path, rows: Iterator[Mapping[str, Any]]) -> int:
     return count
 
 
-def estimated_tokens(settings: Mix) -> int:
+def estimated_tokens(settings: Mix, gen: Gen) -> int:
     """About how many tokens an epoch of the mix has, by the recipe's rows and tokens a row."""
-    return sum(s.repeat * min(s.rows or s.about_rows, s.about_rows) * s.about_tokens for s in settings.sources)
+    tokens = 0
+    for source in settings.sources:
+        there = source.about_rows or gen.rows[source.name]
+        tokens += source.repeat * min(source.rows or there, there) * source.about_tokens
+    return tokens
 
 
 def _rows_of(source: MixSource, work: Work) -> Path:

@@ -72,7 +72,7 @@ def stages(cfg: PhaseA, init: Init, machine: Machine) -> list[Stage]:
         train=cfg.train,
         init=init,
         data=mix,
-        estimated_tokens=estimated_tokens(cfg.mix),
+        estimated_tokens=estimated_tokens(cfg.mix, cfg.gen),
         machine=machine,
         gate=cfg.gate,
     )

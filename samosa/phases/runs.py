@@ -76,7 +76,7 @@ def sft_stages(cfg: Sft, init: Init, machine: Machine, *, prefix: str = "") -> l
         train=cfg.train,
         init=init,
         data=mix,
-        estimated_tokens=estimated_tokens(cfg.mix),
+        estimated_tokens=estimated_tokens(cfg.mix, cfg.gen),
         machine=machine,
         prefix=prefix,
     )

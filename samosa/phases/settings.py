@@ -54,10 +54,16 @@ class MixSource(Recipe):
     """Go on, aloud, when the file is not on this machine."""
     rows: PositiveInt | None = None
     """Take a seeded sample of this many distinct rows; absent, all."""
-    about_rows: PositiveInt
-    """About how many rows it has; for plans made where they are not."""
+    about_rows: PositiveInt | None = None
+    """About how many rows the file has, for plans made where it is not; absent where `gen.rows` says it."""
     about_tokens: PositiveInt
-    """About how many tokens a row has; likewise."""
+    """About how many tokens a row has, for plans."""
+
+    @model_validator(mode="after")
+    def _says_how_many(self) -> Self:
+        if (self.path is None) != (self.about_rows is None):
+            raise ValueError(f"{self.name}: about_rows goes with path; for generated rows gen.rows says it")
+        return self
 
 
 class Mix(Recipe):

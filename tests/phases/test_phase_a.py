@@ -107,7 +107,7 @@ def test_a_missing_source_names_the_file(samosa_home):
     ("setting", "said"),
     [
         ("gen.rows={jont=3}", "jont"),
-        ('mix.sources=[{name="y",repeat=1,optional=false,about_rows=1,about_tokens=1}]', "y has no path"),
+        ('mix.sources=[{name="y",repeat=1,optional=false,about_tokens=1}]', "y has no path"),
         ('filter.common=["closed_thnk"]', "closed_thnk"),
     ],
 )
