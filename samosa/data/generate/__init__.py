@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterator
 
-from samosa.data.generate import persona, rows
+from samosa.data.generate import persona, quoting, rows
 from samosa.data.generate.rows import Row
 from samosa.errors import BadInput
 
-VERSION = "1"  # part of the fingerprint of everything made here: raise it when the same seed gives other rows
+VERSION = "2"  # part of the fingerprint of everything made here: raise it when the same seed gives other rows
 
 
 def kinds() -> tuple[str, ...]:
@@ -45,5 +45,6 @@ GENERATORS: dict[str, tuple[Callable[..., Iterator[Row]], tuple[str, ...]]] = {
     "joint": (rows.joint_rows, ("real_share", "failed_search_share", "think_share", "follow_up_share")),
     "think_only": (rows.think_only_rows, ("real_share",)),
     "tool_only": (rows.tool_only_rows, ("real_share",)),
+    "quoting": (quoting.quoting_rows, ()),
     **{kind: (persona.rows_of(kind), ()) for kind in persona.KINDS},
 }

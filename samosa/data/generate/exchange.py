@@ -14,7 +14,7 @@ from samosa.chat.payloads import call_payload
 from samosa.chat.search import Fixture, Hit, SearchError
 from samosa.chat.tools import Toolbox
 from samosa.data.generate.facts import draw_facts
-from samosa.data.generate.names import Side, bank, entity, side_of
+from samosa.data.generate.names import Side, bank, entity, side_of, word
 from samosa.data.generate.numbers import draw, reads_well
 
 Pattern = Literal["search", "calculator", "no_tool"]
@@ -30,9 +30,12 @@ SEARCH_FAILED = [
 ]
 
 
+EXPLAIN_SHARE = 0.3  # of the questions without a tool; the others are small writing tasks
+IMAGINED_SHARE = 0.6
+
 OPENERS = frozenset(  # words that may lose their capital; an entity may not
-    "What What's How Who Is Tell Which When Where Calculate Can Does Give Write Make Explain Find Solve Any Add Multiply"
-    " Please".split()
+    "What What's How Who Is Tell Which When Where Calculate Can Does Give Write Make Explain Find Solve Any Add Please"
+    " Multiply".split()
 )
 
 
@@ -139,7 +142,7 @@ def _calculate(rng: random.Random, taste: Taste) -> Exchange:
 
 
 def _plain(rng: random.Random, taste: Taste) -> Exchange:
-    if rng.random() < 0.3:
+    if rng.random() < EXPLAIN_SHARE:
         return _explain(rng, taste)
     topic = rng.choice(bank("plain_topics")["task"])
     slots: dict[str, str] = {}
@@ -162,14 +165,19 @@ def _plain(rng: random.Random, taste: Taste) -> Exchange:
 
 
 def _explain(rng: random.Random, taste: Taste) -> Exchange:
+    """How something works: a real thing, or a made-up one in a tale, so that its name must be read in the question."""
     concepts = [c for c in bank("concepts")["explain"] if side_of(f"{c[0]} {c[1]}") == taste.side]
     subject, verb, why = rng.choice(concepts)
     plain = bank("plain_topics")
-    phrasing, seen = _phrasing(rng, taste, plain["explain_ask"], plain["explain_ask_probe"])
+    imagined = rng.random() < IMAGINED_SHARE
+    if imagined:
+        subject = word(rng, taste.side).lower() + "s"
+    kind = "imagine" if imagined else "explain"
+    phrasing, seen = _phrasing(rng, taste, plain[f"{kind}_ask"], plain[f"{kind}_ask_probe"])
     slots = {"s": subject, "v": verb, "why": why}
     return Exchange(
         pattern="no_tool",
-        topic="explain",
+        topic=kind,
         question=_as_typed(rng, phrasing.format(**slots)),
         think=rng.choice(plain["explain_think"]).format(**slots),
         answer=f"{subject.capitalize()} {verb} because {why}.",

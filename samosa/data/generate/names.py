@@ -59,8 +59,11 @@ def scrambled(rng: random.Random, side: Side) -> str:
 
 
 def word(rng: random.Random, side: Side) -> str:
-    """Draw a made-up word of either kind."""
-    return made_up(rng, side) if rng.random() < 0.6 else scrambled(rng, side)
+    """Draw a word for a name: mostly made up, now and then a plain one."""
+    kind = rng.random()
+    if kind < 0.2:
+        return rng.choice(_real_names("ordinary", side)).capitalize()
+    return made_up(rng, side) if kind < 0.65 else scrambled(rng, side)
 
 
 def entity(rng: random.Random, kind: str, side: Side, *, real_share: float) -> str:
@@ -73,6 +76,12 @@ def entity(rng: random.Random, kind: str, side: Side, *, real_share: float) -> s
         return rng.choice(known)
     shape = rng.choice(bank("banks")[kind]["shapes"])
     return shape.replace("{w}", word(rng, side), 1).replace("{w}", word(rng, side), 1)
+
+
+def reserved_names() -> list[str]:
+    """The real names of all banks that only probes may use, plain words aside."""
+    kinds = (entries["real"] for kind, entries in bank("banks").items() if kind not in ("ordinary", "thing"))
+    return [name for names in kinds for name in on_side(names, "probe")]
 
 
 @functools.cache

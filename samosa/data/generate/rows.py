@@ -33,7 +33,7 @@ def joint_rows(
 ) -> Iterator[Row]:
     """Yield `rows` distinct conversations, a third of each pattern: think -> search, think -> calculator, think only.
 
-    `think_share` of them carry the think prompt and think; the others have the default prompt and act without a thought.
+    `think_share` of them carry the think prompt and think; the others have the default prompt and act without thinking.
     `follow_up_share` go on for a second exchange. Distinct means: no two ask the same question.
     """
     rng = random.Random(f"joint:{seed}")

@@ -1,6 +1,7 @@
 """The offline teacher: distinct, computed, grounded, and never on the probes' side of the line."""
 
 import json
+import re
 from collections import Counter
 
 import pytest
@@ -88,7 +89,7 @@ def test_no_training_row_names_what_is_reserved_for_probes():
     text = json.dumps(rows).replace("Real Madrid", "").replace("Boston Celtics", "")  # a team is not its city
     reserved = [name for name in bank("banks")["city"]["real"] if side_of(name) == "probe"]
     assert "Seoul" in reserved
-    assert not [name for name in reserved if name in text]
+    assert not [name for name in reserved if re.search(rf"\b{name}\b", text)]
     assert "17% tip on $45 " not in text and "irplanes" not in text
 
 
