@@ -106,7 +106,7 @@ def pretrain_stage(
     """pretrain: a base model under `tag`, from fresh weights."""
 
     def run(work: Work) -> Facts:
-        refuse_other_run(tag, "base", work.fingerprint)
+        refuse_other_run(tag, "base", work.fingerprint, group=prefix)
         model_config, explicit = config.to_meta()
         packed = work.made["rows"].directory
         job = Job(

@@ -29,6 +29,7 @@ from samosa.phases.init import Init, still_there
 from samosa.phases.recipe_text import as_toml
 from samosa.phases.sizes import Context, DataSize, Size, estimated_rows, speed_key, train_size
 from samosa.phases.stage import Done, Facts, Shelf, Stage, Work
+from samosa.secrets import redact
 from samosa.train.job import Job, read_val_bpb
 from samosa.train.settings import Train
 
@@ -61,7 +62,7 @@ def sft_stage(
     """sft: fine-tune `init` on the mix under `tag`. Probes of `gate` found among the training rows are an error."""
 
     def run(work: Work) -> Facts:
-        refuse_other_run(tag, "chat", work.fingerprint)
+        refuse_other_run(tag, "chat", work.fingerprint, group=prefix)
         ref = init.found(work)
         refuse_overlap(read_mix(work.made["data"], TRAINING), gate)
         tokenizer = load_tokenizer(home.tokenizer_dir())
@@ -127,16 +128,19 @@ def fitted(job: Job, recipe: Recipe, config: ModelConfig, machine: Machine, work
     }
 
 
-def refuse_other_run(tag: str, kind: Literal["base", "chat"], fingerprint: str) -> None:
-    """Raise BadInput when `tag` has checkpoints of another run: other settings, other data, or made by others."""
+def refuse_other_run(tag: str, kind: Literal["base", "chat"], fingerprint: str, *, group: str = "") -> None:
+    """Raise BadInput when `tag` has checkpoints of another run: other settings, other data, or made by others.
+
+    `group` is the stages' prefix where the tag is that of the init and not of the command.
+    """
     for ref in home.list_checkpoints(kind, tag):
         theirs = _fingerprint_of(ref)
         if theirs != fingerprint:
             whose = "made elsewhere" if theirs is None else "trained with other settings or data"
-            raise BadInput(
-                f"{tag} already has checkpoints, {whose} ({ref.name})",
-                hint=f"train beside them: --tag {tag}b   (a checkpoint is never trained over)",
-            )
+            way_on = f"train beside them: --tag {tag}b   (a checkpoint is never trained over)"
+            if group:
+                way_on = f"set init={ref.name} to start from it as it is, or move {ref.directory} away to make it anew"
+            raise BadInput(f"{tag} already has checkpoints, {whose} ({ref.name})", hint=way_on)
 
 
 def check_tag(tag: str, kind: Literal["base", "chat"], fingerprint: str | None) -> list[Check]:
@@ -210,7 +214,7 @@ def record_run(job: Job, recipe: Recipe, key: Mapping[str, Any], work: Work) -> 
         "init": job.init,
         "fingerprint": work.fingerprint,
         "stages": {name: done.fingerprint for name, done in work.made.items()},
-        "command": sys.argv[1:],
+        "command": [redact(argument) for argument in sys.argv[1:]],
         "host": platform.node(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "speed_key": dict(key),

@@ -126,6 +126,9 @@ def test_a_tag_that_holds_another_run_is_refused_with_the_way_on(samosa_home):
     fake_checkpoint("chat", "theirs", 1, model_config=MODEL, manifest=False)
     with pytest.raises(BadInput, match="made elsewhere"):
         refuse_other_run("theirs", "chat", "mine")
+    with pytest.raises(BadInput) as caught:
+        refuse_other_run("theirs", "chat", "mine", group="init:")
+    assert "init=theirs@1" in caught.value.hint
 
 
 def test_the_lineage_goes_back_to_the_base(samosa_home):
