@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ class Command:
 
 def sets_of(options: Options) -> tuple[str, ...]:
     """--set, and the tag as one of them."""
-    return options.sets if options.tag is None else (*options.sets, f"tag={options.tag}")
+    return options.sets if options.tag is None else (*options.sets, f"tag={json.dumps(options.tag)}")
 
 
 def carry_out(command: Command, options: Options) -> int:

@@ -189,3 +189,8 @@ def test_recipes_can_be_planned_with_an_empty_home(samosa_home, capsys, run, rec
 def test_fine_tuning_from_what_nobody_has_made_is_bad_input(samosa_home):
     with pytest.raises(BadInput, match="tiny"):
         runs.run_sft(Options(recipe="tiny", plan=True))
+
+
+def test_a_tag_may_be_a_number(samosa_home, capsys):
+    assert tiny(plan=True, json=True, tag="2026") == 0
+    assert printed_json(capsys)["plan"].startswith("2026, from ")
