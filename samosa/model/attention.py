@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from samosa.errors import BadInput, NotReady
-from samosa.model.layout import Layout, Plan, sdpa_layout, varlen_layout
+from samosa.model.layout import Layout, Plan, Separate, sdpa_layout, varlen_layout
 
 BACKENDS = ("auto", "varlen", "sdpa")
 
@@ -76,6 +76,8 @@ def attend(q: Tensor, k: Tensor, v: Tensor, window: int, layout: Layout) -> Tens
     plan = layout.plans[window]
     if plan is None:
         return _dense(q, k, v, None)
+    if isinstance(plan, Separate):
+        return _separate(q, k, v, plan)
     return _packed(q, k, v, plan)
 
 
@@ -95,6 +97,12 @@ def _dense(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
         enable_gqa=q.size(2) != k.size(2),
     )
     return out.transpose(1, 2)
+
+
+def _separate(q: Tensor, k: Tensor, v: Tensor, plan: Separate) -> Tensor:
+    pieces = (x.reshape(1, -1, x.size(2), x.size(3)).split(plan.lengths, dim=1) for x in (q, k, v))
+    outs = [_dense(one_q, one_k, one_v, None) for one_q, one_k, one_v in zip(*pieces, strict=True)]
+    return torch.cat(outs, dim=1).view(q.shape)
 
 
 def _packed(q: Tensor, k: Tensor, v: Tensor, plan: Plan) -> Tensor:
