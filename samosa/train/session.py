@@ -30,6 +30,7 @@ from samosa.train.loop import TrainState
 from samosa.train.settings import Train
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
+DECIDED_FILE = "decided.json"
 LOCK_PATIENCE = 600  # seconds; an earlier process that lost its launcher finishes its step and saves
 
 
@@ -89,18 +90,31 @@ class Start:
 
 def decide_dtype(job: Job, where: World) -> torch.dtype:
     """The compute dtype, decided once a run: "auto" may depend on a measurement, so it is written down and kept."""
-    path, choice, reason = Path(job.run_dir) / "decided.json", "", "as before"
-    if where.leads:
-        before = json.loads(path.read_text()) if path.exists() else {}
-        if before.get("fingerprint") == job.fingerprint:
-            choice = before["dtype"]
-        else:
-            dtype, reason = choose_dtype(job.settings.dtype, where.device)
-            choice = str(dtype).removeprefix("torch.")
-            home.write_atomic(path, json.dumps({"fingerprint": job.fingerprint, "dtype": choice, "why": reason}) + "\n")
-        tell("say", f"computing in {choice} on {where.size} x {where.device.type}: {reason}")
     names = list(DTYPES)
-    return DTYPES[names[share(names.index(choice) if choice else 0, where)]]
+    choice = 0
+    if where.leads:
+        name, reason = _decided(job) or _decide(job, where)
+        choice = names.index(name)
+        tell("say", f"computing in {name} on {where.size} x {where.device.type}: {reason}")
+    return DTYPES[names[share(choice, where)]]
+
+
+def _decided(job: Job) -> tuple[str, str] | None:
+    """What this run computed in before: by its own note, or by its checkpoints where only they were carried here."""
+    path = Path(job.run_dir) / DECIDED_FILE
+    before = json.loads(path.read_text()) if path.exists() else {}
+    if before.get("fingerprint") == job.fingerprint:
+        return before["dtype"], "as before"
+    refs = complete_checkpoints(job)
+    return (read_meta(refs[-1])["samosa"]["dtype"], f"as {refs[-1].name} was") if refs else None
+
+
+def _decide(job: Job, where: World) -> tuple[str, str]:
+    dtype, reason = choose_dtype(job.settings.dtype, where.device)
+    name = str(dtype).removeprefix("torch.")
+    note = {"fingerprint": job.fingerprint, "dtype": name, "why": reason}
+    home.write_atomic(Path(job.run_dir) / DECIDED_FILE, json.dumps(note) + "\n")
+    return name, reason
 
 
 def decide_backend(settings: Train, dtype: torch.dtype, where: World) -> str:
@@ -253,8 +267,8 @@ class Checkpoints:
         keep = self.job.settings.keep
         for ref in complete_checkpoints(self.job)[:-keep] if keep else []:
             ref.manifest_path.unlink()  # first: from here on it does not count
-            ref.meta_path.unlink()
             ref.model_path.unlink()
+            ref.meta_path.unlink()  # after the model: a model without a meta would look like another program's
             val_path(ref.directory, ref.step).unlink(missing_ok=True)
             shutil.rmtree(ref.train_dir, ignore_errors=True)
 

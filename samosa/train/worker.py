@@ -171,12 +171,14 @@ def _short(bug: Exception) -> str:
 
 
 def _remedy(bug: Exception, job: Job) -> str | None:
-    """What to change when memory ran out."""
-    # torch says a failed allocation on the CPU with a plain RuntimeError.
-    cpu = isinstance(bug, RuntimeError) and "DefaultCPUAllocator" in str(bug)
-    if not (cpu or isinstance(bug, torch.OutOfMemoryError | MemoryError)):
-        return None
-    return out_of_memory_hint(job.settings.micro_batch)
+    """What to change when memory ran out, here or (which looks like a lost connection) on another rank."""
+    hint = out_of_memory_hint(job.settings.micro_batch)
+    # torch says a failed allocation on the CPU, and a peer that left gloo, with a plain RuntimeError.
+    if isinstance(bug, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(bug):
+        return hint
+    if isinstance(bug, torch.distributed.DistError) or "gloo" in str(bug):
+        return f"another rank died first, see its traceback; if there is none, {hint}"
+    return None
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 
@@ -193,6 +194,26 @@ def test_two_real_ranks_train_stop_and_go_on(samosa_home, monkeypatch):
     assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
     steps = [json.loads(line) for line in job.metrics_path.read_text().splitlines()]
     assert [r["step"] for r in steps if r["kind"] == "step"] == list(range(1, 201))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_a_rank_that_is_killed_ends_the_run_with_the_log_and_the_knob(samosa_home, monkeypatch, rank):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    job = make_job("murder", steps=100_000)
+
+    def kill():
+        while not (job.metrics_path.exists() and job.metrics_path.stat().st_size > 1000):
+            time.sleep(0.05)
+        for process in psutil.Process().children(recursive=True):
+            if process.environ().get("RANK") == rank:
+                process.kill()
+
+    threading.Thread(target=kill, daemon=True).start()
+    with pytest.raises(SamosaError, match="training murder failed") as raised:
+        launch.run(job, 2)
+    assert raised.value.exit_code == 1
+    assert str(job.log_path) in raised.value.hint and "micro_batch" in raised.value.hint
 
 
 @pytest.mark.soak

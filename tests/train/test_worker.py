@@ -202,3 +202,47 @@ def test_the_choice_of_dtype_is_made_once(samosa_home, monkeypatch):
     monkeypatch.setattr(session, "choose_dtype", lambda *_: next(answers))
     assert session.decide_dtype(job, ALONE) == session.decide_dtype(job, ALONE) == torch.bfloat16
     assert session.decide_dtype(replace(job, fingerprint="other"), ALONE) == torch.float32
+
+
+def test_checkpoints_carried_here_alone_keep_their_dtype(samosa_home, monkeypatch):
+    job = make_job("carried", dtype="auto", steps=2, save_every=1, eval_every=0)
+    stop = StopFlag()
+    stop.ask("SIGTERM")
+    train_here(job, stop)
+    (Path(job.run_dir) / session.DECIDED_FILE).unlink()
+    chosen = read_meta(complete_checkpoints(job)[-1])["samosa"]["dtype"]
+    monkeypatch.setattr(session, "choose_dtype", lambda *_: pytest.fail("decided again"))
+    assert session.decide_dtype(job, ALONE) == getattr(torch, chosen)
+
+
+@pytest.mark.parametrize(
+    ("bug", "hint"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), "set train.micro_batch below 2"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "set train.micro_batch below 2"),
+        (RuntimeError("[gloo/transport/tcp] Connection closed by peer"), "another rank died first"),
+        (KeyError("wte"), None),
+    ],
+)
+def test_a_crash_is_said_to_the_launcher_and_keeps_its_traceback(samosa_home, monkeypatch, bug, hint):
+    job = make_job("crash")
+
+    def crash(*_):
+        raise bug
+
+    monkeypatch.setattr(worker, "run", crash)
+    monkeypatch.setattr(StopFlag, "install", lambda self: None)
+    with pytest.raises(type(bug)):
+        worker.main([str(write_job(job))])
+    marker = json.loads(job.marker_path.read_text())
+    assert marker["code"] == 1 and type(bug).__name__ in marker["reason"]
+    assert marker["hint"] is None if hint is None else hint in marker["hint"]
+
+
+def test_an_error_for_a_person_ends_the_worker_with_its_code(samosa_home, monkeypatch, capsys):
+    job = make_job("unready")
+    monkeypatch.setattr(StopFlag, "install", lambda self: None)
+    path = write_job(replace(job, rows_dir=str(samosa_home / "nothing")))
+    assert worker.main([str(path)]) == 3
+    assert json.loads(job.marker_path.read_text())["hint"].endswith("pack again")
+    assert "Traceback" not in capsys.readouterr().err
