@@ -4,7 +4,7 @@ import hashlib
 import json
 import random
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from samosa import home
@@ -90,8 +90,3 @@ def read_rows(path: Path) -> Iterator[Conversation]:
         for line in file:
             row = json.loads(line)
             yield parse_row(row, source=row["source"])
-
-
-def shares_as_json(mixed: Mixed) -> list[dict[str, object]]:
-    """The accounting of a mix as plain data, one entry a source."""
-    return [asdict(share) for share in mixed.shares]
