@@ -1,1 +1,1 @@
-"""What a model is trained on: filters, mixes, packed rows and the order they are read in. Torch-free but for the loader."""
+"""What a model is trained on: filters, mixes, packed rows and their order. Torch-free but for the loader."""

@@ -107,8 +107,9 @@ def save_checkpoint(
     directory.mkdir(parents=True, exist_ok=True)
     require_space(directory, size_of(state) + size_of(optimizer) + SMALL_FILES)
     try:
-        save_tensors(state, ref.model_path)
+        # Meta first: weights without one would look like a checkpoint that somebody else made.
         write_atomic(ref.meta_path, json.dumps(_meta(bare.config, step, meta_fields), indent=2) + "\n")
+        save_tensors(state, ref.model_path)
         _save_train(ref, optimizer, cursor)
         manifest = {"step": step, "files": {_inside(path, ref): _entry(path) for path in _files(ref)}}
         write_atomic(ref.manifest_path, json.dumps(manifest, indent=2) + "\n")

@@ -75,6 +75,7 @@ def sft_stage(
             run_dir=str(home.run_dir(tag)),
             out_dir=str(home.checkpoint_dir("chat", tag)),
             init=f"{ref.kind}/{ref.name}",
+            init_windows=None if init.windows is None else list(init.windows),
             model_config=None,
             rows_dir=str(rows / "training"),
             val_dir=str(rows / "validation"),
@@ -98,7 +99,7 @@ def sft_stage(
         f"train {tag} from {init.name}",
         run,
         inputs={"data": data, "init": init.source},
-        settings={"tag": tag, **train.model_dump(mode="json", exclude=WITHOUT_EFFECT)},
+        settings={"tag": tag, "windows": init.windows, **train.model_dump(mode="json", exclude=WITHOUT_EFFECT)},
         size=size,
         still_true=still_there,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ class Init:
     """The stage that makes it."""
     problem: SamosaError | None = None
     """Why there are no weights here."""
+    windows: tuple[int, ...] | None = None
+    """The attention windows it was trained with, where the recipe knows better than its meta."""
 
     @property
     def source(self) -> Stage | Named:
@@ -73,6 +75,19 @@ def find_init(name: str, shape: ModelConfig) -> Init:
         return Init(name, _config_of(ref), f"{ref.name}'s meta", ref=ref)
     except NotReady as problem:
         return Init(name, shape, "recipe (shape)", problem=problem)
+
+
+def with_windows(init: Init, windows: tuple[int, ...] | None) -> Init:
+    """The init with the windows of the recipe's `init_windows`. Raises BadInput when they do not fit its layers."""
+    if windows is None:
+        return init
+    if len(windows) != init.config.n_layer:
+        raise BadInput(
+            f"init_windows has {len(windows)} windows and {init.name} has {init.config.n_layer} layers",
+            hint=f"samosa inspect {init.name} --windows prints the line",
+        )
+    config = replace(init.config, windows=windows)
+    return replace(init, windows=windows, config=config, basis=f"{init.basis}, init_windows")
 
 
 def made_by(stage: Stage, name: str, config: ModelConfig) -> Init:

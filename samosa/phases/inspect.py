@@ -242,7 +242,7 @@ def _show_trial(ref: home.CheckpointRef, measured: "Measured", *, as_json: bool)
         console.say("not decided by this text: give a longer one with --set windows.text=PATH, or more windows.rows")
         return
     console.say(f"{ref.name} was trained with windows {spelled(best.windows)}: {best.name}. For the recipe:")
-    line = f"windows = {list(best.windows)}"
+    line = f"init_windows = {list(best.windows)}"
     if as_json:
         console.say(line)
     else:

@@ -26,7 +26,7 @@ from samosa.phases.data_stages import (
     refuse_overlap,
 )
 from samosa.phases.fit import Machine, sft_stage
-from samosa.phases.init import Init, checkpoint_of, find_init, made_by
+from samosa.phases.init import Init, checkpoint_of, find_init, made_by, with_windows
 from samosa.phases.settings import PhaseA, Pretrain, Sft
 from samosa.phases.sizes import Context, Size, cpu_size
 from samosa.phases.stage import Facts, Outcome, Stage, Work
@@ -44,6 +44,7 @@ def run(options: Options) -> int:
     phase = stages(cfg, init, machine)
     model = phase[3]
     needs_init = frozenset(stage.name for stage in (*before, model))
+    processes, *others = runs.training_checks(model, "chat", cfg, init.config, machine.nproc)
     command = Command(
         verb="phase-a",
         title=f"{cfg.tag}, from {cfg.init}",
@@ -52,9 +53,10 @@ def run(options: Options) -> int:
         budget=cfg.budget,
         estimates=cfg.estimates,
         checks=[
-            *runs.training_checks(model, "chat", cfg, init.config, machine.nproc),
+            processes,
             (needs_init, lambda shelf: init.checks()),
             (frozenset({"mix"}), lambda shelf: doctor.check_sources(cfg.mix.sources)),
+            *others,
         ],
         ended=lambda outcome: _ended(cfg, options, outcome),
     )
@@ -83,10 +85,10 @@ def stages(cfg: PhaseA, init: Init, machine: Machine) -> list[Stage]:
 def starting_point(cfg: PhaseA, machine: Machine) -> tuple[Init, list[Stage]]:
     """The init, and the stages that make it where the recipe says how. Raises BadInput for one that nobody knows."""
     if cfg.bootstrap is None:
-        return find_init(cfg.init, cfg.shape.config()), []
+        return with_windows(find_init(cfg.init, cfg.shape.config()), cfg.init_windows), []
     sft = load(Sft, "sft", recipe=cfg.bootstrap.path_of("sft"))
     if cfg.init != sft.tag:
-        return find_init(cfg.init, cfg.shape.config()), []
+        return with_windows(find_init(cfg.init, cfg.shape.config()), cfg.init_windows), []
     base = load(Pretrain, "pretrain", recipe=cfg.bootstrap.path_of("pretrain"))
     if sft.init != base.tag:
         raise BadInput(

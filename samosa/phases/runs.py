@@ -12,7 +12,7 @@ from samosa.phases.command import Checker, Command, carry_out, flags_of, sets_of
 from samosa.phases.data_stages import check_names, estimated_tokens, filter_stage, gen_stage, mix_stage
 from samosa.phases.doctor import Check
 from samosa.phases.fit import Machine, check_tag, sft_stage
-from samosa.phases.init import Init, find_init
+from samosa.phases.init import Init, find_init, with_windows
 from samosa.phases.settings import Estimates, PhaseA, Pretrain, Sft
 from samosa.phases.sizes import Context
 from samosa.phases.stage import Outcome, Shelf, Stage
@@ -22,8 +22,9 @@ def run_sft(options: Options) -> int:
     """Fine-tune a checkpoint on the recipe's mix; returns the exit code."""
     cfg = load(Sft, "sft", recipe=options.recipe, sets=sets_of(options))
     machine = machine_of(options, cfg.estimates)
-    init = find_init(cfg.init, cfg.shape.config())
+    init = with_windows(find_init(cfg.init, cfg.shape.config()), cfg.init_windows)
     stages = sft_stages(cfg, init, machine)
+    processes, *others = training_checks(stages[-1], "chat", cfg, init.config, machine.nproc)
     command = Command(
         verb="sft",
         title=f"{cfg.tag}, from {cfg.init}",
@@ -32,9 +33,10 @@ def run_sft(options: Options) -> int:
         budget=cfg.budget,
         estimates=cfg.estimates,
         checks=[
-            *training_checks(stages[-1], "chat", cfg, init.config, machine.nproc),
+            processes,
             (frozenset({"sft"}), lambda shelf: init.checks()),
             (frozenset({"mix"}), lambda shelf: doctor.check_sources(cfg.mix.sources)),
+            *others,
         ],
         ended=lambda outcome: _trained(outcome, "sft", f"samosa eval --tag {cfg.tag}{flags_of(_recipe_only(options))}"),
     )
@@ -110,14 +112,14 @@ def machine_of(options: Options, estimates: Estimates) -> Machine:
 def training_checks(
     stage: Stage, kind: Literal["base", "chat"], cfg: Pretrain | Sft | PhaseA, config: ModelConfig, nproc: int
 ) -> list[tuple[frozenset[str], Checker]]:
-    """What a training stage needs of the machine, and that its tag is free or its own."""
+    """What a training stage needs of the machine, its processes first, and that its tag is free or its own."""
     train = cfg.train
+    needed_by = frozenset({stage.name})
 
     def look(shelf: Shelf) -> list[Check]:
         assert stage.size is not None
         size = stage.size(Context(shelf, nproc, cfg.estimates))
         return [
-            doctor.check_processes(nproc),
             doctor.check_disk(config, train, size.steps),
             doctor.check_memory(config, train, nproc),
             doctor.check_backend(train),
@@ -125,7 +127,7 @@ def training_checks(
             *check_tag(cfg.tag, kind, shelf.fingerprint(stage)),
         ]
 
-    return [(frozenset({stage.name}), look)]
+    return [(needed_by, lambda shelf: [doctor.check_processes(nproc)]), (needed_by, look)]
 
 
 def _recipe_only(options: Options) -> Options:

@@ -124,6 +124,8 @@ class PhaseA(Recipe):
     tag: str
     init: str
     """The checkpoint to start from, tag or tag@step."""
+    init_windows: tuple[PositiveInt, ...] | None = None
+    """The attention window of each layer the init was trained with; absent, its meta is right about them."""
     bootstrap: Bootstrap | None = None
     shape: Shape
     """The init's shape, for plans made where the checkpoint is not."""
@@ -142,6 +144,8 @@ class Sft(Recipe):
 
     tag: str
     init: str
+    init_windows: tuple[PositiveInt, ...] | None = None
+    """As in phase A."""
     shape: Shape
     gen: Gen
     filter: Filter

@@ -39,6 +39,8 @@ class Job:
     train: dict[str, Any]
     """The resolved `Train` settings."""
     fingerprint: str
+    init_windows: list[int] | None = None
+    """The attention windows `init` was trained with, where its meta says others."""
     price_per_hour: float | None = None
     """Dollars for the whole machine, for the progress line."""
 

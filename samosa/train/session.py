@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -174,8 +174,10 @@ def _resume(ref: CheckpointRef, dtype: torch.dtype, backend: str, where: World) 
     return Start(model, f"resuming {ref.name}", ref.step, train_state)
 
 
-def _loaded(ref: CheckpointRef, dtype: torch.dtype, backend: str, where: World) -> GPT:
-    model, _ = load_model(ref, device=where.device, compute_dtype=dtype, backend=backend)
+def _loaded(
+    ref: CheckpointRef, dtype: torch.dtype, backend: str, where: World, *, windows: Sequence[int] | None = None
+) -> GPT:
+    model, _ = load_model(ref, device=where.device, compute_dtype=dtype, backend=backend, windows=windows)
     return model.double() if dtype == torch.float64 else model
 
 
@@ -183,7 +185,7 @@ def _fresh(job: Job, dtype: torch.dtype, backend: str, where: World) -> Start:
     settings = job.settings
     if job.init is not None:
         ref = home.find_checkpoint(job.init)
-        model = _loaded(ref, dtype, backend, where)
+        model = _loaded(ref, dtype, backend, where, windows=job.init_windows)
         model.config = replace(model.config, train_len=settings.length)
         return Start(model, f"from {ref.name}", 0, None)
     config = config_of(job, train_len=settings.length)

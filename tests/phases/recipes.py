@@ -7,7 +7,7 @@ from samosa.config import Options
 from samosa.phases import phase_a
 
 SMALL = (
-    "gen.rows={joint=60,identity=12,creator=6,desserts=6,quality=6,think_only=6,tool_only=6}",
+    "gen.rows={joint=60,quoting=6,identity=12,creator=6,desserts=6,quality=6,think_only=6,tool_only=6}",
     "mix.validation=0.1",
     "gate.n=5",
     "gate.c=5",

@@ -67,7 +67,7 @@ def test_the_mix_repeats_what_the_recipe_repeats_and_holds_rows_out(samosa_home)
     mix = run_stages(phase()[2], until="mix").done["mix"]
     shares = {share["source"]: share for share in mix.facts["shares"]}
     training, validation = read_mix(mix, "training.jsonl"), read_mix(mix, "validation.jsonl")
-    assert sum(row.source == "joint" for row in training) == 2 * (60 - shares["joint"]["validation"])
+    assert sum(row.source == "joint" for row in training) == 60 - shares["joint"]["validation"]
     assert len(validation) == sum(share["validation"] for share in shares.values()) > 0
     assert not set(training) & set(validation)
 

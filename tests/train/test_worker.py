@@ -90,6 +90,13 @@ def test_a_run_starts_from_the_weights_of_another(samosa_home):
     assert read_meta(ref)["samosa"]["init"] == "first@12"
 
 
+def test_the_windows_an_init_was_trained_with_go_into_the_run_and_its_checkpoints(samosa_home):
+    train_here(make_job("first", steps=1))
+    job = replace(make_job("second", init="first@1", steps=1), init_windows=[5, 48])
+    (ref,) = train_here(job)
+    assert load_model(ref)[0].config.layer_windows == (5, 48)
+
+
 def test_a_run_that_is_stopped_saves_its_step_and_goes_on_to_the_same_bits(samosa_home, monkeypatch):
     whole = train_here(make_job("whole"))[-1]
     job, stop = make_job("halves"), StopFlag()

@@ -31,7 +31,7 @@ SEARCH_FAILED = [
 
 
 EXPLAIN_SHARE = 0.3  # of the questions without a tool; the others are small writing tasks
-IMAGINED_SHARE = 0.6
+IMAGINED_SHARE = 0.75
 
 OPENERS = frozenset(  # words that may lose their capital; an entity may not
     "What What's How Who Is Tell Which When Where Calculate Can Does Give Write Make Explain Find Solve Any Add Please"
@@ -166,11 +166,12 @@ def _plain(rng: random.Random, taste: Taste) -> Exchange:
 
 def _explain(rng: random.Random, taste: Taste) -> Exchange:
     """How something works: a real thing, or a made-up one in a tale, so that its name must be read in the question."""
-    concepts = [c for c in bank("concepts")["explain"] if side_of(f"{c[0]} {c[1]}") == taste.side]
-    subject, verb, why = rng.choice(concepts)
+    everything = bank("concepts")["explain"]
+    subject, verb, why = rng.choice([c for c in everything if side_of(f"{c[0]} {c[1]}") == taste.side])
     plain = bank("plain_topics")
     imagined = rng.random() < IMAGINED_SHARE
     if imagined:
+        _, verb, why = rng.choice([c for c in everything if side_of(f"{c[0]} {c[1]}") == "train"])
         subject = word(rng, taste.side).lower() + "s"
     kind = "imagine" if imagined else "explain"
     phrasing, seen = _phrasing(rng, taste, plain[f"{kind}_ask"], plain[f"{kind}_ask_probe"])
@@ -180,7 +181,7 @@ def _explain(rng: random.Random, taste: Taste) -> Exchange:
         topic=kind,
         question=_as_typed(rng, phrasing.format(**slots)),
         think=rng.choice(plain["explain_think"]).format(**slots),
-        answer=f"{subject.capitalize()} {verb} because {why}.",
+        answer=rng.choice(plain["explain_answer"]).format(**slots),
         must=(subject,),
         slots=slots,
         seen_phrasing=seen,
@@ -194,6 +195,7 @@ def observation_value(payload: str) -> str:
 
 def _as_typed(rng: random.Random, question: str) -> str:
     """Write a question as people do: now and then without its last mark or its first capital."""
+    question = question.replace("the the ", "the ")
     if rng.random() < 0.15:
         question = question.rstrip("?.")
     if rng.random() < 0.1 and question[1:2].islower() and question.split()[0] in OPENERS:

@@ -53,7 +53,7 @@ def made_up(rng: random.Random, side: Side, *, syllables: tuple[int, int] = (2, 
 def scrambled(rng: random.Random, side: Side) -> str:
     """Draw a word of random letters, such as "Xqelvu": nothing about it can be guessed, it has to be copied."""
     while True:
-        letters = "".join(rng.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(rng.randint(4, 8)))
+        letters = "".join(rng.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(rng.randint(3, 6)))
         if side_of(letters) == side:
             return letters.capitalize()
 
@@ -63,7 +63,7 @@ def word(rng: random.Random, side: Side) -> str:
     kind = rng.random()
     if kind < 0.2:
         return rng.choice(_real_names("ordinary", side)).capitalize()
-    return made_up(rng, side) if kind < 0.65 else scrambled(rng, side)
+    return made_up(rng, side) if kind < 0.8 else scrambled(rng, side)
 
 
 def entity(rng: random.Random, kind: str, side: Side, *, real_share: float) -> str:
@@ -79,9 +79,9 @@ def entity(rng: random.Random, kind: str, side: Side, *, real_share: float) -> s
 
 
 def reserved_names() -> list[str]:
-    """The real names of all banks that only probes may use, plain words aside."""
-    kinds = (entries["real"] for kind, entries in bank("banks").items() if kind not in ("ordinary", "thing"))
-    return [name for names in kinds for name in on_side(names, "probe")]
+    """The places, firms, teams and people that only probes may name."""
+    kinds = ("city", "country", "company", "team", "place", "first_name")
+    return [name for kind in kinds for name in on_side(bank("banks")[kind]["real"], "probe")]
 
 
 @functools.cache

@@ -8,6 +8,8 @@ from samosa.data.generate.exchange import PATTERNS, Exchange, Pattern, Taste, dr
 
 Row = dict[str, object]
 
+MOST_EXCHANGES = 3  # in one conversation
+
 
 def user_turn(question: str, *, system: str | None) -> Row:
     """Write a user turn; production puts the system prompt in front of the first one."""
@@ -34,7 +36,7 @@ def joint_rows(
     """Yield `rows` distinct conversations, a third of each pattern: think -> search, think -> calculator, think only.
 
     `think_share` of them carry the think prompt and think; the others have the default prompt and act without thinking.
-    `follow_up_share` go on for a second exchange. Distinct means: no two ask the same question.
+    After each exchange `follow_up_share` of them go on, up to three. Distinct means: no two ask the same question.
     """
     rng = random.Random(f"joint:{seed}")
     taste = Taste(side="train", real_share=real_share, failed_search_share=failed_search_share)
@@ -47,9 +49,9 @@ def joint_rows(
             user_turn(first.question, system=THINK_SYSTEM if think else DEFAULT_SYSTEM),
             assistant_turn(first, think=think),
         ]
-        if rng.random() < follow_up_share:
-            second = _fresh(rng, rng.choice(PATTERNS), taste, asked)
-            messages += [user_turn(second.question, system=None), assistant_turn(second, think=think)]
+        while len(messages) < 2 * MOST_EXCHANGES and rng.random() < follow_up_share:
+            another = _fresh(rng, rng.choice(PATTERNS), taste, asked)
+            messages += [user_turn(another.question, system=None), assistant_turn(another, think=think)]
         yield {"id": f"joint-{seed}-{number:06d}", "pattern": pattern, "messages": messages}
 
 
