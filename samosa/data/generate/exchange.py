@@ -195,7 +195,7 @@ def observation_value(payload: str) -> str:
 
 def _as_typed(rng: random.Random, question: str) -> str:
     """Write a question as people do: now and then without its last mark or its first capital."""
-    question = question.replace("the the ", "the ")
+    question = question.replace("the the ", "the ").replace("last the ", "last ")  # of "the {entity}"
     if rng.random() < 0.15:
         question = question.rstrip("?.")
     if rng.random() < 0.1 and question[1:2].islower() and question.split()[0] in OPENERS:

@@ -58,7 +58,7 @@ def _score(rng: random.Random, side: Side) -> Facts:
 
 
 def _price(rng: random.Random, side: Side) -> Facts:
-    return {"price": f"{rng.choice([rng.randint(2, 99), rng.randint(100, 9999)])}.{rng.randint(10, 99)}"}
+    return {"price": f"{rng.choice([rng.randint(2, 99), rng.randint(100, 999)])}.{rng.randint(10, 99)}"}
 
 
 def _headline(rng: random.Random, side: Side) -> Facts:
@@ -66,7 +66,7 @@ def _headline(rng: random.Random, side: Side) -> Facts:
 
 
 def _count(rng: random.Random, side: Side) -> Facts:
-    return {"count": str(rng.randint(1100, 9999999))}
+    return {"count": str(rng.randint(1100, 999999))}
 
 
 def _open(rng: random.Random, side: Side) -> Facts:

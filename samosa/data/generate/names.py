@@ -41,19 +41,18 @@ def on_side(names: Sequence[str], side: Side) -> list[str]:
     return [name for name in names if side_of(name) == side]
 
 
-def made_up(rng: random.Random, side: Side, *, syllables: tuple[int, int] = (2, 3)) -> str:
+def made_up(rng: random.Random, side: Side) -> str:
     """Draw a pronounceable word that names nothing, such as "Troukard", from one side of the line."""
     while True:
-        count = rng.randint(*syllables)
-        word = "".join(rng.choice(ONSETS) + rng.choice(VOWELS) for _ in range(count)) + rng.choice(CODAS)
-        if len(word) <= 12 and side_of(word) == side:
+        word = "".join(rng.choice(ONSETS) + rng.choice(VOWELS) for _ in range(2)) + rng.choice(CODAS)
+        if side_of(word) == side:
             return word.capitalize()
 
 
 def scrambled(rng: random.Random, side: Side) -> str:
     """Draw a word of random letters, such as "Xqelvu": nothing about it can be guessed, it has to be copied."""
     while True:
-        letters = "".join(rng.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(rng.randint(3, 6)))
+        letters = "".join(rng.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(rng.randint(3, 5)))
         if side_of(letters) == side:
             return letters.capitalize()
 
