@@ -287,11 +287,12 @@ def _sweep(path: Path) -> None:
     for left in path.parent.glob(f".tmp-*-{glob.escape(path.name)}"):
         owner = left.name.split("-")[1]
         with contextlib.suppress(OSError):  # another process may be sweeping as well
-            if owner.isdigit() and not _alive(int(owner)) and time.time() - left.stat().st_mtime > ABANDONED:
+            if owner.isdigit() and not alive(int(owner)) and time.time() - left.stat().st_mtime > ABANDONED:
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
-def _alive(pid: int) -> bool:
+def alive(pid: int) -> bool:
+    """Whether a process of this machine runs under `pid`, whosever it is."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

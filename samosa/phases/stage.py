@@ -309,15 +309,5 @@ def _sweep(stages: Path, print_: str) -> None:
     """Remove what killed runs of this stage left behind."""
     for path in stages.glob(f".making-{print_}-*"):
         pid = int(path.name.split("-")[2])
-        if pid == os.getpid() or not _alive(pid):
+        if pid == os.getpid() or not home.alive(pid):
             shutil.rmtree(path, ignore_errors=True)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
