@@ -87,6 +87,8 @@ def _rows(path: Path) -> Iterator[tuple[int, bytes, Conversation]]:
         file = path.open("rb")
     except FileNotFoundError:
         raise BadInput(f"{path} does not exist", hint="name a JSONL file of conversations") from None
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}", hint="name a JSONL file of conversations") from None
     with file:
         for number, line in enumerate(file, start=1):
             if not line.strip():

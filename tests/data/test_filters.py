@@ -1,6 +1,8 @@
 """Phase A's rules: what they reject, why, and that what passes keeps its bytes."""
 
+import errno
 import json
+from pathlib import Path
 
 import pytest
 
@@ -72,3 +74,22 @@ def test_an_unknown_rule_lists_the_rules(tmp_path):
     with pytest.raises(BadInput, match="no_such") as error:
         rule_named("no_such")
     assert "closed_think" in error.value.hint
+
+
+def test_a_folder_is_no_source(tmp_path):
+    with pytest.raises(BadInput, match="cannot be read: Is a directory") as error:
+        sift(tmp_path, tmp_path / "kept.jsonl", tmp_path / "rejected.jsonl", rules=["terminated"])
+    assert error.value.hint and not list(tmp_path.iterdir())
+
+
+def test_a_source_without_permission_says_so(tmp_path, monkeypatch):
+    source, opened = tmp_path / "in.jsonl", Path.open
+
+    def refusing(path, *args, **kwargs):
+        if path == source:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", refusing)  # the mode bits alone do not stop root
+    with pytest.raises(BadInput, match=r"in\.jsonl cannot be read: Permission denied"):
+        sift(source, tmp_path / "kept.jsonl", tmp_path / "rejected.jsonl", rules=["terminated"])
