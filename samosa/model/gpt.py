@@ -282,7 +282,8 @@ class GPT(nn.Module):
         key = (self.device, self.dtype)
         if key not in self._tables or self._tables[key][0].size(0) < length:
             size = max(length, ROPE_LENGTHS * self.config.sequence_len)
-            self._tables[key] = rope_table(size, self.config.head_dim, self.config.rope_base, *key)
+            with torch.inference_mode(False):  # sampling may fill the cache, and training must be able to use it
+                self._tables[key] = rope_table(size, self.config.head_dim, self.config.rope_base, *key)
         cos, sin = self._tables[key]
         if positions is None:
             return cos[None, :length, None], sin[None, :length, None]

@@ -200,3 +200,11 @@ def test_a_layout_made_before_gives_the_same_bits():
     ids = torch.randint(0, 61, positions.shape)
     layout = model.layout(positions, *ids.shape)
     assert torch.equal(model(ids, positions=positions, layout=layout), model(ids, positions=positions))
+
+
+def test_a_model_that_was_sampled_from_can_be_trained():
+    model, ids = tiny_model(dtype=torch.float32), torch.arange(12).view(2, 6)
+    with torch.inference_mode():
+        model(ids, cache=KVCache(model.config, rows=2, length=16))
+    model(ids, targets=ids).backward()
+    assert model.lm_head.weight.grad is not None and model.blocks[0].attn.c_q.weight.grad is not None
