@@ -61,6 +61,11 @@ class Plan:
             raise BadInput(f"micro_batch {micro_batch} holds no row", hint="set train.micro_batch to 1 or more")
         if not len(rows):
             raise BadInput("there is not a single row to train on", hint="look at the account of what was dropped")
+        if rows.counts and not any(count.any() for count in rows.counts.values()):
+            raise BadInput(
+                f"none of the {len(rows)} rows has a token to learn from",
+                hint="look at the rows' masks: in chats only what the assistant says is learnt",
+            )
         self.total_rows = _total_rows(len(rows), self.rows_per_step, epochs=epochs, steps=steps)
         self.steps = math.ceil(self.total_rows / self.rows_per_step)
         self._order = lru_cache(maxsize=2)(lambda epoch: shuffled(len(rows), seed, stream=epoch))
@@ -129,9 +134,9 @@ def in_order(rows: PackedRows, *, micro_batch: int, world_size: int = 1, rank: i
 
 
 def _total_rows(available: int, per_step: int, *, epochs: float | None, steps: int | None) -> int:
-    """Rows a whole run takes."""
+    """Rows a whole run takes: at least one, however small the part of an epoch."""
     if steps is not None:
         return steps * per_step
     if epochs is None:
         raise BadInput("neither train.epochs nor train.steps says how long to train", hint="set train.epochs to 1")
-    return math.ceil(epochs * available - 1e-9)  # 0.1 * 30 is 3 rows, not 4
+    return max(1, math.ceil(epochs * available - 1e-9))  # 0.1 * 30 is 3 rows, not 4

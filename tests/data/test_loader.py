@@ -38,7 +38,7 @@ def step_rows(plan, step):
     return rows_of(batch for batch, _ in plan.micro_batches(step))
 
 
-@given(st.integers(1, 30), st.integers(1, 8), st.integers(1, 5), st.integers(1, 4), st.integers(1, 3))
+@given(st.integers(2, 30), st.integers(1, 8), st.integers(1, 5), st.integers(1, 4), st.integers(1, 3))
 @settings(max_examples=60, deadline=None)
 def test_any_world_sees_every_row_once_an_epoch_in_steps_of_the_same_rows(n, per_step, micro_batch, world, epochs):
     rows = numbered_rows(n)
@@ -133,6 +133,17 @@ def test_a_run_without_an_end_or_a_micro_batch_is_refused(kwargs):
 def test_no_rows_is_an_error():
     with pytest.raises(BadInput, match="not a single row"):
         plan_of(numbered_rows(0))
+
+
+def test_rows_without_a_target_are_an_error_that_says_where_to_look():
+    with pytest.raises(BadInput, match="none of the 1 rows has a token to learn from") as error:
+        plan_of(numbered_rows(1))
+    assert "masks" in error.value.hint
+
+
+def test_the_smallest_part_of_an_epoch_is_a_step():
+    plan = plan_of(numbered_rows(30), epochs=1e-12)
+    assert (plan.total_rows, plan.steps, len(plan.indices(0))) == (1, 1, 1)
 
 
 def test_validation_sees_every_row_once_over_all_ranks():
