@@ -13,10 +13,10 @@ from samosa import console
 LAUNCHED = "SAMOSA_LAUNCHED"
 """Set in the environment of a process whose stdout the launcher reads."""
 
-Kind = Literal["say", "warn", "live", "pid", "begin"]
+Kind = Literal["say", "warn", "live", "pid", "begin", "ended"]
 
 
-def tell(kind: Kind, value: str | int) -> bool:
+def tell(kind: Kind, value: str | int | dict[str, Any]) -> bool:
     """Tell the launcher, or whoever looks. False when nobody is there any more: a launcher that was killed."""
     if os.environ.get(LAUNCHED):
         try:

@@ -49,12 +49,13 @@ def run(job: Job, nproc: int) -> Outcome:
         return Outcome(0, ref)
     path = write_job(job)
     job.marker_path.unlink(missing_ok=True)
-    with Tracker(job) as tracker, job.log_path.open("ab") as log:
+    # Unbuffered: what a full disk refused is not tried again when the log is closed.
+    with Tracker(job) as tracker, job.log_path.open("ab", buffering=0) as log:
         child = _start(path, nproc, log.fileno())
         with _signals_forwarded(child) as worker:
-            _listen(child, worker, tracker, log)
+            told = _listen(child, worker, tracker, log)
             code = child.wait()
-    return _outcome(job, code, killed=worker.killed)
+    return _outcome(job, code, told, killed=worker.killed)
 
 
 def check_nproc(nproc: int) -> None:
@@ -149,9 +150,10 @@ def _signals_forwarded(child: subprocess.Popen[bytes]) -> Iterator[_Worker]:
             signal.signal(number, handler)
 
 
-def _listen(child: subprocess.Popen[bytes], worker: _Worker, tracker: Tracker, log: Any) -> None:
-    """Pass on what the processes tell until all of them have closed their stdout."""
+def _listen(child: subprocess.Popen[bytes], worker: _Worker, tracker: Tracker, log: Any) -> dict[str, Any] | None:
+    """Pass on what the processes tell until all of them have closed their stdout; return why they ended, if told."""
     assert child.stdout is not None
+    ended = None
     for raw in child.stdout:
         line = raw.decode("utf-8", "replace")
         event = parse(line) or {}
@@ -161,20 +163,25 @@ def _listen(child: subprocess.Popen[bytes], worker: _Worker, tracker: Tracker, l
             worker.known(event["pid"])
         elif "begin" in event:
             tracker.begin(event["begin"])
+        elif "ended" in event:
+            ended = ended or event["ended"]  # the other ranks die of what happened to the first
         else:
             text = event.get("say") or (f"warning: {event['warn']}" if "warn" in event else line.rstrip("\n"))
             if event:
                 console.say(text)
-            log.write(f"{text}\n".encode())
-            log.flush()
+            with suppress(OSError):  # the disk is full: the run itself says so
+                log.write(f"{text}\n".encode())
+    return ended
 
 
-def _outcome(job: Job, code: int, *, killed: bool) -> Outcome:
+def _outcome(job: Job, code: int, told: dict[str, Any] | None, *, killed: bool) -> Outcome:
     refs = complete_checkpoints(job)
     newest = refs[-1] if refs else None
     if killed:
         return Outcome(130, newest, "stopped at once")
-    marker = json.loads(job.marker_path.read_text()) if job.marker_path.exists() else None
+    marker = told  # torchrun's exit code is 1 whatever happened, and the marker file needs room on the disk
+    if marker is None and job.marker_path.exists():
+        marker = json.loads(job.marker_path.read_text())
     if marker is None and code == 0:
         return Outcome(0, finished(job))
     if marker is not None and marker["code"] == 130:

@@ -16,7 +16,7 @@ import torch
 
 from samosa import home
 from samosa.chat.tokenizer import load_tokenizer
-from samosa.errors import BadInput, NotReady
+from samosa.errors import BadInput, NotReady, SamosaError
 from samosa.home import CheckpointRef
 from samosa.model.attention import choose_backend, why_no_varlen
 from samosa.model.checkpoint import load_model, load_train_state, save_checkpoint
@@ -276,7 +276,10 @@ class Checkpoints:
 
 
 def write_marker(job: Job, *, reason: str, code: int, hint: str | None = None) -> None:
-    """Say why a run ended early, for the launcher; the first rank to say something wins."""
-    if not job.marker_path.exists():
-        text = json.dumps({"reason": reason, "code": code, "hint": hint, "pid": os.getpid()})
-        home.write_atomic(job.marker_path, text + "\n")
+    """Say why a run ended early, to the launcher and in a file; the first rank to say something wins."""
+    ended = {"reason": reason, "code": code, "hint": hint, "pid": os.getpid()}
+    tell("ended", ended)
+    # What ended the run may be the full disk that this file does not fit on either.
+    with contextlib.suppress(OSError, SamosaError):
+        if not job.marker_path.exists():
+            home.write_atomic(job.marker_path, json.dumps(ended) + "\n")

@@ -37,7 +37,7 @@ from samosa.train.settings import schedule_of
 
 
 def main(argv: list[str]) -> int:
-    """Train what the job file says. 0 also for a run that was stopped: the marker file says so, and with which code."""
+    """Train what the job file says. 0 also for a run that was stopped: the marker says so, and with which code."""
     job = read_job(Path(argv[0]))
     stop = StopFlag()
     stop.install()
@@ -49,7 +49,8 @@ def main(argv: list[str]) -> int:
         return 0
     except SamosaError as problem:
         write_marker(job, reason=problem.message, code=problem.exit_code, hint=problem.hint)
-        print(f"error: {problem.message}\nhint: {problem.hint}", file=sys.stderr)
+        with contextlib.suppress(OSError):  # train.log may lie on a full disk
+            print(f"error: {problem.message}\nhint: {problem.hint}", file=sys.stderr)
         return problem.exit_code
     except Exception as bug:
         write_marker(job, reason=_short(bug), code=1, hint=_remedy(bug, job))

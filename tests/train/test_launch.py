@@ -130,6 +130,22 @@ def test_an_error_of_a_rank_is_raised_as_itself(samosa_home, worker):
     assert raised.value.hint == "pack again"
 
 
+def test_an_error_that_was_only_told_is_raised_as_itself_and_the_first_counts(samosa_home, worker):
+    told = [{"reason": "the disk is full", "code": 3, "hint": "free some"}, {"reason": "gloo", "code": 1, "hint": None}]
+    lines = "".join(f"print({json.dumps({'ended': one})!r}, flush=True)\n" for one in told)
+    worker(f"{lines}sys.exit(1)")
+    with pytest.raises(NotReady, match="the disk is full") as raised:
+        launch.run(make_job("full"), 1)
+    assert raised.value.hint == "free some"
+
+
+def test_a_full_disk_under_the_log_does_not_stop_the_launcher(samosa_home, worker, monkeypatch):
+    worker('print("library noise")\nprint(\'{"ended": {"reason": "full", "code": 3, "hint": "free some"}}\')')
+    monkeypatch.setattr(launch.Job, "log_path", Path("/dev/full"))
+    with pytest.raises(NotReady, match="full"):
+        launch.run(make_job("full"), 1)
+
+
 @pytest.mark.parametrize(
     ("text", "what"),
     [

@@ -15,7 +15,7 @@ import torch
 from samosa import home
 from samosa.errors import BadInput, NotReady
 from samosa.model.checkpoint import load_model, load_train_state
-from samosa.train import session, worker
+from samosa.train import events, session, worker
 from samosa.train.job import complete_checkpoints, finished, read_meta, read_val_bpb, write_job
 from samosa.train.session import StopFlag
 from tests.train.jobs import SETTINGS, make_job
@@ -244,6 +244,23 @@ def test_a_crash_is_said_to_the_launcher_and_keeps_its_traceback(samosa_home, mo
     marker = json.loads(job.marker_path.read_text())
     assert marker["code"] == 1 and type(bug).__name__ in marker["reason"]
     assert marker["hint"] is None if hint is None else hint in marker["hint"]
+
+
+def test_a_full_disk_is_told_to_the_launcher_though_no_marker_fits_on_it(samosa_home, monkeypatch, capfd):
+    job = make_job("full")
+    path = write_job(job)
+
+    def full(*_):
+        raise NotReady("the disk is full", hint="free some")
+
+    monkeypatch.setattr(worker, "run", full)
+    monkeypatch.setattr(session.home, "write_atomic", full)
+    monkeypatch.setattr(StopFlag, "install", lambda self: None)
+    monkeypatch.setenv(events.LAUNCHED, "1")
+    assert worker.main([str(path)]) == 3
+    told = [event for line in capfd.readouterr().out.splitlines() if "ended" in (event := events.parse(line) or {})]
+    assert [told[0]["ended"][key] for key in ("reason", "code", "hint")] == ["the disk is full", 3, "free some"]
+    assert not job.marker_path.exists()
 
 
 def test_an_error_for_a_person_ends_the_worker_with_its_code(samosa_home, monkeypatch, capsys):
