@@ -30,7 +30,7 @@ from samosa.phases.recipe_text import as_toml
 from samosa.phases.sizes import Context, DataSize, Size, estimated_rows, speed_key, train_size
 from samosa.phases.stage import Done, Facts, Shelf, Stage, Work
 from samosa.secrets import redact
-from samosa.train.job import Job, read_val_bpb
+from samosa.train.job import BROKEN, Job, own_fields, read_meta, read_val_bpb
 from samosa.train.settings import Train
 
 RENDERING = "1"  # raise it when the same conversation gives other ids or masks
@@ -132,10 +132,13 @@ def fitted(job: Job, recipe: Recipe, config: ModelConfig, machine: Machine, work
 def refuse_other_run(tag: str, kind: Literal["base", "chat"], fingerprint: str, *, group: str = "") -> None:
     """Raise BadInput when `tag` has checkpoints of another run: other settings, other data, or made by others.
 
+    Whose a broken one is cannot be read: training says so, sets it aside and goes on from the one before it.
     `group` is the stages' prefix where the tag is that of the init and not of the command.
     """
     for ref in home.list_checkpoints(kind, tag):
-        theirs = _fingerprint_of(ref)
+        if _unreadable(ref):
+            continue
+        theirs = own_fields(ref).get("fingerprint")
         if theirs != fingerprint:
             whose = "made elsewhere" if theirs is None else "trained with other settings or data"
             way_on = f"train beside them: --tag {tag}b   (a checkpoint is never trained over)"
@@ -236,10 +239,7 @@ def _documents(conversations: Sequence[Conversation], tokenizer: Tokenizer) -> I
         yield Doc(ids=one.ids, mask=one.mask, source=conversation.source, row=number)
 
 
-def _fingerprint_of(ref: CheckpointRef) -> str | None:
-    try:
-        meta = json.loads(ref.meta_path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    own = meta.get("samosa") or {}
-    return own.get("fingerprint")
+def _unreadable(ref: CheckpointRef) -> bool:
+    """Whether a checkpoint once had a meta that cannot be read now; others' models may never have had one."""
+    aside = ref.manifest_path.with_suffix(BROKEN)
+    return not read_meta(ref) and any(path.exists() for path in (ref.meta_path, ref.manifest_path, aside))

@@ -12,6 +12,8 @@ from samosa.train.settings import Train
 JOB_FILE = "job.json"
 METRICS_FILE = "metrics.jsonl"
 LOG_FILE = "train.log"
+BROKEN = ".broken"
+"""The suffix of a manifest that was set aside, because its checkpoint could not be resumed from."""
 MARKER_FILE = "stopped.json"
 """Written when a run ends before its last step: reason, code, and for errors their two lines."""
 
@@ -107,26 +109,27 @@ def read_val_bpb(out_dir: Path, step: int) -> float | None:
 def complete_checkpoints(job: Job) -> list[home.CheckpointRef]:
     """This job's checkpoints whose manifest exists, ascending: what `latest` and resume may see.
 
-    Raises BadInput when the folder holds checkpoints of another job or of another program: a tag is trained once.
+    One whose meta is lost or unreadable is among them: loading says so, and resuming sets it aside. Raises BadInput
+    when the folder holds checkpoints of another job or of another program: a tag is trained once.
     """
-    refs = []
-    for meta_path in sorted(Path(job.out_dir).glob("meta_*.json")):
-        ref = home.CheckpointRef(job.kind, job.tag, int(meta_path.stem.split("_")[1]), Path(job.out_dir))
-        found = read_meta(ref)
-        if found and found.get("samosa", {}).get("fingerprint") != job.fingerprint:
+    out_dir, refs = Path(job.out_dir), []
+    named = [path for pattern in ("meta_*.json", "manifest_*.json") for path in out_dir.glob(pattern)]
+    for step in sorted({int(path.stem.split("_")[1]) for path in named}):
+        ref = home.CheckpointRef(job.kind, job.tag, step, out_dir)
+        if read_meta(ref) and own_fields(ref).get("fingerprint") != job.fingerprint:
             raise BadInput(
                 f"{ref.name} exists already, trained with other settings, data or another program",
                 hint=f"train under another tag, for example --tag {job.tag}b; what is there stays as it is",
             )
-        if found and ref.manifest_path.exists():
+        if ref.manifest_path.exists():
             refs.append(ref)
-    return sorted(refs, key=lambda ref: ref.step)
+    return refs
 
 
 def finished(job: Job) -> home.CheckpointRef | None:
     """The run's last checkpoint, once it is saved and (where there are validation rows) validated."""
     refs = complete_checkpoints(job)
-    if not refs or refs[-1].step != read_meta(refs[-1])["samosa"]["steps"]:
+    if not refs or refs[-1].step != own_fields(refs[-1]).get("steps"):
         return None
     validated = job.val_dir is None or val_path(Path(job.out_dir), refs[-1].step).exists()
     return refs[-1] if validated else None
@@ -138,6 +141,12 @@ def read_meta(ref: home.CheckpointRef) -> dict[str, Any]:
         return dict(json.loads(ref.meta_path.read_text()))
     except (OSError, ValueError, TypeError):
         return {}
+
+
+def own_fields(ref: home.CheckpointRef) -> dict[str, Any]:
+    """What samosa itself wrote into a checkpoint's meta; empty where that is broken or another program's."""
+    own = read_meta(ref).get("samosa")
+    return own if isinstance(own, dict) else {}
 
 
 def out_of_memory_hint(micro_batch: int) -> str:

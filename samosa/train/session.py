@@ -25,7 +25,7 @@ from samosa.model.gpt import GPT
 from samosa.model.precision import choose_dtype
 from samosa.train.distributed import World, share
 from samosa.train.events import tell
-from samosa.train.job import Job, complete_checkpoints, read_meta, val_path
+from samosa.train.job import BROKEN, Job, complete_checkpoints, own_fields, val_path
 from samosa.train.loop import TrainState
 from samosa.train.settings import Train
 
@@ -105,8 +105,10 @@ def _decided(job: Job) -> tuple[str, str] | None:
     before = json.loads(path.read_text()) if path.exists() else {}
     if before.get("fingerprint") == job.fingerprint:
         return before["dtype"], "as before"
-    refs = complete_checkpoints(job)
-    return (read_meta(refs[-1])["samosa"]["dtype"], f"as {refs[-1].name} was") if refs else None
+    for ref in reversed(complete_checkpoints(job)):
+        if "dtype" in (own := own_fields(ref)):
+            return own["dtype"], f"as {ref.name} was"
+    return None
 
 
 def _decide(job: Job, where: World) -> tuple[str, str]:
@@ -153,9 +155,9 @@ def _resume_newest(job: Job, dtype: torch.dtype, backend: str, where: World) -> 
         except (NotReady, BadInput) as problem:
             tell("warn", f"{ref.name} cannot be resumed from ({problem.message}); trying the one before it")
             # It no longer counts, so that this step can be saved again.
-            ref.manifest_path.rename(ref.manifest_path.with_suffix(".broken"))
+            ref.manifest_path.rename(ref.manifest_path.with_suffix(BROKEN))
             continue
-        before = read_meta(ref)["samosa"]
+        before = own_fields(ref)
         if (before["world_size"], before["threads"]) != (where.size, torch.get_num_threads()):
             tell(
                 "warn",
@@ -269,8 +271,9 @@ class Checkpoints:
         keep = self.job.settings.keep
         for ref in complete_checkpoints(self.job)[:-keep] if keep else []:
             ref.manifest_path.unlink()  # first: from here on it does not count
-            ref.model_path.unlink()
-            ref.meta_path.unlink()  # after the model: a model without a meta would look like another program's
+            ref.model_path.unlink(missing_ok=True)
+            # After the model: a model without a meta would look like another program's.
+            ref.meta_path.unlink(missing_ok=True)
             val_path(ref.directory, ref.step).unlink(missing_ok=True)
             shutil.rmtree(ref.train_dir, ignore_errors=True)
 

@@ -131,6 +131,17 @@ def test_a_tag_that_holds_another_run_is_refused_with_the_way_on(samosa_home):
     assert "init=theirs@1" in caught.value.hint
 
 
+def test_a_checkpoint_of_unreadable_meta_is_left_to_training_to_set_aside(samosa_home):
+    ref = fake_checkpoint("chat", "cut", 3, model_config=MODEL, samosa={"fingerprint": "other"})
+    ref.meta_path.write_text('{"samosa": {"finger')
+    refuse_other_run("cut", "chat", "mine")
+    ref.meta_path.unlink()
+    refuse_other_run("cut", "chat", "mine")
+    ref.manifest_path.unlink()
+    with pytest.raises(BadInput, match="made elsewhere"):
+        refuse_other_run("cut", "chat", "mine")
+
+
 def test_the_lineage_goes_back_to_the_base(samosa_home):
     fake_checkpoint("base", "tiny", 9, model_config=MODEL)
     fake_checkpoint("chat", "r6", 4, model_config=MODEL, samosa={"init": "base/tiny@9"})

@@ -165,6 +165,22 @@ def test_a_broken_newest_checkpoint_is_said_and_the_one_before_it_resumed(samosa
     assert same_bits(weights(last), weights(whole))
 
 
+@pytest.mark.parametrize("damage", [lambda meta: meta.write_text(meta.read_text()[:40]), Path.unlink])
+def test_a_newest_checkpoint_of_unreadable_meta_is_said_and_its_step_trained_again(samosa_home, capsys, damage):
+    job = make_job("cut", steps=2, save_every=1, eval_every=0)
+    refs = train_here(job)
+    before = weights(refs[-1])
+    damage(refs[-1].meta_path)
+    assert complete_checkpoints(job) == refs
+    assert finished(job) is None
+    (Path(job.run_dir) / session.DECIDED_FILE).unlink()
+    capsys.readouterr()
+    last = train_here(job)[-1]
+    assert "cut@2 cannot be resumed from" in capsys.readouterr().err
+    assert finished(job) == last
+    assert same_bits(weights(last), before)
+
+
 def test_changed_settings_under_a_tag_that_has_checkpoints_are_refused(samosa_home):
     train_here(make_job("taken", steps=1))
     with pytest.raises(BadInput, match="taken@1 exists already") as refused:
