@@ -19,7 +19,7 @@ from samosa.train.distributed import World, share, world, wrap
 from samosa.train.events import tell
 from samosa.train.hardware import peak_flops
 from samosa.train.hooks import AfterStep, Cadence, Progress, truncate_metrics
-from samosa.train.job import Job, out_of_memory_hint, read_job
+from samosa.train.job import Job, out_of_memory_hint, read_job, val_path
 from samosa.train.loop import TrainState, train
 from samosa.train.objectives import NextToken
 from samosa.train.optim import MuonAdamW
@@ -82,6 +82,7 @@ def run(job: Job, where: World, stop: StopFlag) -> None:
     if where.leads:
         validated = truncate_metrics(job.metrics_path, start.step)
         owed = bool(start.step) and cadence.validates(start.step) and start.step not in validated
+        owed |= start.step == plan.steps and not val_path(Path(job.out_dir), start.step).exists()
         tell("say", f"{start.origin}: step {start.step} of {plan.steps}, {plan.rows_per_step} rows a step")
         tell("begin", start.step)
     if share(int(owed), where):

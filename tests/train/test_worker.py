@@ -16,7 +16,7 @@ from samosa import home
 from samosa.errors import BadInput, NotReady
 from samosa.model.checkpoint import load_model, load_train_state
 from samosa.train import events, session, worker
-from samosa.train.job import complete_checkpoints, finished, read_meta, read_val_bpb, write_job
+from samosa.train.job import complete_checkpoints, finished, read_meta, read_val_bpb, val_path, write_job
 from samosa.train.session import StopFlag
 from tests.train.jobs import SETTINGS, make_job
 from tests.train.tiny import ALONE
@@ -179,6 +179,17 @@ def test_a_newest_checkpoint_of_unreadable_meta_is_said_and_its_step_trained_aga
     assert "cut@2 cannot be resumed from" in capsys.readouterr().err
     assert finished(job) == last
     assert same_bits(weights(last), before)
+
+
+def test_a_finished_run_that_lost_its_validation_is_validated_again(samosa_home):
+    job = make_job("lost", steps=2, save_every=0, eval_every=0)
+    (last,) = train_here(job)
+    value = read_val_bpb(last.directory, 2)
+    val_path(last.directory, 2).unlink()
+    assert finished(job) is None
+    train_here(job)
+    assert finished(job) == last
+    assert read_val_bpb(last.directory, 2) == value
 
 
 def test_changed_settings_under_a_tag_that_has_checkpoints_are_refused(samosa_home):
