@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -95,6 +95,8 @@ class _Worker:
     """The process that signals go to: rank 0 once it is known. torchrun itself would give ranks 30 s and then kill."""
 
     group: int
+    ranks: set[int] = field(default_factory=set)
+    """Every rank that has said its process id: torchrun starts each in a session of its own, outside the group."""
     pid: int | None = None
     pending: signal.Signals | None = None
     asked: int = 0
@@ -107,22 +109,31 @@ class _Worker:
             self.killed = True
             with suppress(ProcessLookupError):
                 os.killpg(self.group, signal.SIGKILL)
+            for pid in self.ranks:
+                _kill(pid, signal.SIGKILL)
             return
         console.say("stopping: finishing this step and saving (once more: stop at once and lose the unsaved steps)")
         if self.pid is None:
             self.pending = signal.Signals(number)
         else:
-            self._send(signal.Signals(number))
+            _kill(self.pid, signal.Signals(number))
 
     def known(self, pid: int) -> None:
+        """Take signals to this process from now on, and the one that came before."""
         self.pid = pid
         if self.pending is not None:
-            self._send(self.pending)
+            _kill(pid, self.pending)
 
-    def _send(self, number: signal.Signals) -> None:
-        assert self.pid is not None
-        with suppress(ProcessLookupError):  # it may have ended by itself meanwhile
-            os.kill(self.pid, number)
+    def joined(self, pid: int) -> None:
+        """Remember a rank, or end it where everything was stopped while it started."""
+        self.ranks = self.ranks | {pid}  # a new set: a signal may be walking over the old one
+        if self.killed:
+            _kill(pid, signal.SIGKILL)
+
+
+def _kill(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):  # it may have ended by itself meanwhile
+        os.kill(pid, number)
 
 
 def _start(path: Path, nproc: int, log: int) -> subprocess.Popen[bytes]:
@@ -159,6 +170,8 @@ def _listen(child: subprocess.Popen[bytes], worker: _Worker, tracker: Tracker, l
         event = parse(line) or {}
         if "live" in event:
             console.live_line(event["live"])
+        elif "rank" in event:
+            worker.joined(event["rank"])
         elif "pid" in event:
             worker.known(event["pid"])
         elif "begin" in event:

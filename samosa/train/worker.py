@@ -41,6 +41,7 @@ def main(argv: list[str]) -> int:
     job = read_job(Path(argv[0]))
     stop = StopFlag()
     stop.install()
+    tell("rank", os.getpid())
     try:
         with world() as where, only_one(job) if where.leads else contextlib.nullcontext():
             if where.leads:

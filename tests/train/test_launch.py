@@ -119,6 +119,30 @@ def test_a_second_signal_stops_at_once(samosa_home, worker):
     assert (outcome.code, outcome.reason) == (130, "stopped at once")
 
 
+def test_a_second_signal_ends_ranks_that_have_sessions_of_their_own(samosa_home, worker):
+    worker(
+        "import json, os, signal, subprocess, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "code = 'import json, os, time; print(json.dumps({\"rank\": os.getpid()}), flush=True); time.sleep(60)'\n"
+        "for _ in range(2):\n    subprocess.Popen([sys.executable, '-c', code], start_new_session=True)\n"
+        'print(json.dumps({"pid": os.getpid()}), flush=True)\ntime.sleep(60)\n'
+    )
+    began, before = time.monotonic(), signal.getsignal(signal.SIGTERM)
+    ask_after(lambda: signal.getsignal(signal.SIGTERM) != before, signal.SIGTERM, signal.SIGTERM)
+    assert launch.run(make_job("sessions"), 1).reason == "stopped at once"
+    assert time.monotonic() - began < 30  # seconds; left alone, the ranks hold the launcher for 60
+
+
+def test_a_rank_that_joins_after_everything_was_stopped_is_ended(samosa_home):
+    sleepers = [subprocess.Popen(["sleep", "60"], start_new_session=True) for _ in range(3)]
+    group, early, late = sleepers
+    ranks = launch._Worker(group=group.pid)
+    ranks.joined(early.pid)
+    ranks.asked = 1
+    ranks.take(signal.SIGINT, None)
+    ranks.joined(late.pid)
+    assert [sleeper.wait(10) for sleeper in sleepers] == [-signal.SIGKILL] * 3
+
+
 def test_an_error_of_a_rank_is_raised_as_itself(samosa_home, worker):
     worker(
         "import json, pathlib\nfrom samosa.train.job import read_job\n"
