@@ -54,7 +54,7 @@ def load_model(
     """
     checked = verify(ref)
     meta = load_meta(ref)
-    config = ModelConfig.from_meta(meta)
+    config = _config(meta, ref)
     if windows is not None:
         config = replace(config, windows=tuple(windows))
     state = _masters(load_tensors(ref.model_path, checked=checked), config, ref)
@@ -167,18 +167,38 @@ def load_token_bytes(directory: Path) -> Tensor:
     return value.to(torch.int32)
 
 
+def _config(meta: Mapping[str, Any], ref: CheckpointRef) -> ModelConfig:
+    try:
+        return ModelConfig.from_meta(meta)
+    except BadInput as error:
+        raise NotReady(f"{ref.meta_path} is broken: {error.message}", hint=ANOTHER) from error
+
+
 def _masters(loaded: Any, config: ModelConfig, ref: CheckpointRef) -> OrderedDict[str, Tensor]:
     """The parameters by name, in fp32 (fp64 stays), with what old checkpoints lack filled in."""
     if not isinstance(loaded, Mapping) or not all(isinstance(value, Tensor) for value in loaded.values()):
         raise NotReady(f"{ref.model_path} is broken: not tensors by name", hint=ANOTHER)
     state: OrderedDict[str, Tensor] = OrderedDict()
     for name, value in loaded.items():
-        half = value.is_floating_point() and value.element_size() < 4
+        if problem := _unusable(value):
+            raise NotReady(f"{ref.model_path} is broken: {name} {problem}", hint=ANOTHER)
+        half = value.element_size() < 4
         state[str(name).removeprefix(COMPILED)] = value.float() if half else value
     # Before these existed a block added to the residual stream with weight 1 and nothing of the embedding.
     state.setdefault("resid_lambdas", torch.ones(config.n_layer))
     state.setdefault("x0_lambdas", torch.zeros(config.n_layer))
     return state
+
+
+def _unusable(value: Tensor) -> str | None:
+    """Why a tensor cannot be a parameter, or None."""
+    if value.layout != torch.strided or value.is_meta:
+        return "is not a dense tensor"
+    if not value.is_floating_point():
+        return f"is {str(value.dtype).removeprefix('torch.')}, not floating point"
+    # An 8-bit float has no isfinite of its own.
+    finite = torch.isfinite(value if value.element_size() > 1 else value.float())
+    return None if bool(finite.all()) else "has values that are not finite"
 
 
 def _check_fit(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], ref: CheckpointRef) -> None:

@@ -6,6 +6,7 @@ three things that weights do not carry: attention windows, RoPE base and vocabul
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -120,21 +121,21 @@ class ModelConfig:
         """Read the config out of a checkpoint's meta, or out of a bare config.
 
         Old checkpoints have no window_pattern: they attend to everything ("L"). What stands under "samosa" wins.
-        Raises BadInput when a field is missing or is not a number.
+        Raises BadInput when a field is missing or is not what it must be.
         """
-        fields = dict(meta.get("model_config") or _bare(meta))
+        fields = _object(meta, "model_config") or _bare(meta)
         fields.setdefault("window_pattern", "L")
         fields.setdefault("n_kv_head", fields.get("n_head"))
         missing = [name for name in NANOCHAT_FIELDS if fields.get(name) is None]
         if missing:
             raise BadInput(f"the model config lacks {', '.join(missing)}", hint="its meta_*.json must hold them")
-        explicit = meta.get("samosa") or {}
+        explicit = _object(meta, "samosa")
         values: dict[str, Any] = {name: fields[name] for name in NANOCHAT_FIELDS}
         for name in ("sequence_len", "window_pattern", "rope_base", "train_len"):
             if explicit.get(name) is not None:
                 values[name] = explicit[name]
         if explicit.get("windows") is not None:
-            values["windows"] = tuple(explicit["windows"])
+            values["windows"] = _window_list(explicit["windows"])
         try:
             return cls(**values)
         except TypeError as error:
@@ -193,6 +194,26 @@ def check_vocab(config: ModelConfig, tokenizer_vocab_size: int, ref: object) -> 
         )
 
 
+def _object(meta: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A copy of the fields under `name`, none where it is absent."""
+    value = meta.get(name)
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise BadInput(f"{name} is {_short(value)}", hint="it must be an object of fields; look at its meta_*.json")
+    return dict(value)
+
+
+def _window_list(value: Any) -> tuple[int, ...]:
+    if not isinstance(value, list | tuple):
+        raise BadInput(f"model windows is {_short(value)}", hint="it must list one whole number above 0 for each layer")
+    return tuple(value)
+
+
+def _short(value: Any) -> str:
+    return repr(value)[:60]
+
+
 def _bare(meta: Mapping[str, Any]) -> dict[str, Any]:
     """A config file without a meta around it, other names of the length allowed."""
     fields = {name: meta[name] for name in NANOCHAT_FIELDS if name in meta}
@@ -218,13 +239,16 @@ def _check(config: ModelConfig) -> None:
         )
     if config.n_embd < SMEAR_CHANNELS:
         raise BadInput(f"model width is {config.n_embd}", hint=f"the smear gate reads {SMEAR_CHANNELS} channels")
+    base = config.rope_base
+    if isinstance(base, bool) or not isinstance(base, int | float) or not 0 < base <= sys.float_info.max:
+        raise BadInput(f"model rope_base is {_short(base)}", hint="it must be a number above 0, for example 100000")
     _check_windows(config.windows, config.n_layer)
 
 
 def _check_windows(windows: Sequence[int] | None, n_layer: int) -> None:
     if windows is None:
         return
-    if len(windows) != n_layer or any(not isinstance(w, int) or w <= 0 for w in windows):
+    if len(windows) != n_layer or any(not isinstance(w, int) or isinstance(w, bool) or w <= 0 for w in windows):
         raise BadInput(
             f"{len(windows)} windows for {n_layer} layers: {list(windows)}",
             hint="windows needs one whole number above 0 for each layer",

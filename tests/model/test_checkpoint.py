@@ -327,6 +327,42 @@ def test_a_model_that_does_not_fit_its_meta_says_what_is_wrong(nanochat_home, ch
         load_model(ref)
 
 
+@pytest.mark.parametrize(
+    ("weight", "says"),
+    [
+        (torch.ones(500, dtype=torch.int64), "int64, not floating point"),
+        (torch.ones(500, dtype=torch.complex64), "complex64, not floating point"),
+        (torch.ones(3, 3).to_sparse(), "not a dense tensor"),
+        (torch.tensor([1.0, float("nan")]), "not finite"),
+        (torch.tensor([1.0, float("inf")], dtype=torch.bfloat16), "not finite"),
+    ],
+)
+def test_weights_that_are_no_numbers_to_compute_with_are_refused(nanochat_home, weight, says):
+    ref = find_checkpoint("base/d2@150")
+    edit(ref.model_path, lambda state: {**state, "smear_lambda": weight})
+    with pytest.raises(NotReady, match=f"smear_lambda .*{says}"):
+        load_model(ref)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model_config": [1]},
+        {"samosa": [1]},
+        {"samosa": {"windows": 5}},
+        {"samosa": {"windows": [0, 256]}},
+        {"samosa": {"rope_base": "x"}},
+        {"samosa": {"rope_base": 0}},
+    ],
+)
+def test_a_meta_that_makes_no_model_is_a_broken_checkpoint(nanochat_home, change):
+    ref = find_checkpoint("base/d2@150")
+    ref.meta_path.write_text(json.dumps(json.loads(ref.meta_path.read_text()) | change))
+    with pytest.raises(NotReady, match=r"meta_000150\.json is broken") as caught:
+        load_model(ref)
+    assert "\n" not in caught.value.message + caught.value.hint
+
+
 # --- token bytes
 
 

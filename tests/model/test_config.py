@@ -108,6 +108,14 @@ def test_old_and_bare_configs_are_read():
         {"model_config": {**D24.to_meta()[0], "n_layer": "24"}},
         {"model_config": {**D24.to_meta()[0], "window_pattern": "SXL"}},
         {"model_config": D24.to_meta()[0], "samosa": {"windows": [1, 2]}},
+        {"model_config": [1]},
+        {"model_config": D24.to_meta()[0], "samosa": [1]},
+        {"model_config": D24.to_meta()[0], "samosa": {"windows": 5}},
+        {"model_config": D24.to_meta()[0], "samosa": {"windows": [0] * 24}},
+        {"model_config": D24.to_meta()[0], "samosa": {"windows": [True] * 24}},
+        {"model_config": D24.to_meta()[0], "samosa": {"rope_base": "x"}},
+        {"model_config": D24.to_meta()[0], "samosa": {"rope_base": 0}},
+        {"model_config": D24.to_meta()[0], "samosa": {"rope_base": float("inf")}},
     ],
 )
 def test_a_config_that_makes_no_model_is_bad_input(broken):
