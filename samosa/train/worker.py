@@ -73,7 +73,7 @@ def run(job: Job, where: World, stop: StopFlag) -> None:
     def validate(step: int) -> None:
         if job.val_dir is None:
             return
-        value = _val_bpb(job, start, where)
+        value = _val_bpb(job, start, where, step)
         if where.leads:
             checkpoints.write_val(step, value)
             progress.validated(step, value)
@@ -139,15 +139,21 @@ def _state(job: Job, start: Start, where: World, dtype: torch.dtype) -> TrainSta
     return state
 
 
-def _val_bpb(job: Job, start: Start, where: World) -> float:
+def _val_bpb(job: Job, start: Start, where: World, step: int) -> float:
     assert job.val_dir is not None
     rows = PackedRows.load(Path(job.val_dir))
     mine = in_order(rows, micro_batch=job.settings.micro_batch, world_size=where.size, rank=where.rank)
     token_bytes = load_token_bytes(Path(job.tokenizer_dir)).to(where.device)
     value = bpb.evaluate(start.model, (batch.to(where.device) for batch in mine), token_bytes, where)
-    if math.isnan(value):
+    if value is None:
         raise BadInput(
             f"the validation rows in {job.val_dir} supervise no byte", hint="name a validation file with answers in it"
+        )
+    if not math.isfinite(value):
+        less = f"--set train.init_lr_frac={job.settings.init_lr_frac / 2:g}"
+        raise SamosaError(
+            f"the validation loss is not finite at step {step}",
+            hint=f"lower the learning rates, under another tag: {less} --tag {job.tag}b",
         )
     return value
 

@@ -45,6 +45,10 @@ def test_targets_without_loss_and_special_tokens_count_neither_in_loss_nor_in_by
     assert evaluate(model, one_by_one, token_bytes, ALONE) == pytest.approx(expected, rel=1e-12)
 
 
-def test_nothing_supervised_is_not_a_number():
-    ids = torch.zeros(1, 4, dtype=torch.long)
-    assert math.isnan(evaluate(tiny_model(), [Rows(ids, ids - 1)], torch.ones(VOCAB), ALONE))
+def test_nothing_supervised_has_no_value_and_a_model_that_diverged_one_that_is_not_finite():
+    ids, model = torch.zeros(1, 4, dtype=torch.long), tiny_model()
+    assert evaluate(model, [Rows(ids, ids - 1)], torch.ones(VOCAB), ALONE) is None
+    with torch.no_grad():
+        next(model.parameters()).fill_(math.nan)
+    value = evaluate(model, [Rows(ids, ids)], torch.ones(VOCAB), ALONE)
+    assert value is not None and not math.isfinite(value)

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from samosa import home
-from samosa.errors import BadInput, NotReady
+from samosa.errors import BadInput, NotReady, SamosaError
 from samosa.model.checkpoint import load_model, load_train_state
 from samosa.train import events, session, worker
 from samosa.train.job import complete_checkpoints, finished, read_meta, read_val_bpb, val_path, write_job
@@ -190,6 +190,15 @@ def test_a_finished_run_that_lost_its_validation_is_validated_again(samosa_home)
     train_here(job)
     assert finished(job) == last
     assert read_val_bpb(last.directory, 2) == value
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_model_that_diverged_is_not_blamed_on_the_validation_rows(samosa_home, monkeypatch, value):
+    monkeypatch.setattr(worker.bpb, "evaluate", lambda *_: value)
+    with pytest.raises(SamosaError, match="validation loss is not finite at step 1") as raised:
+        train_here(make_job("diverged", steps=1))
+    assert raised.value.exit_code == 1
+    assert "--set train.init_lr_frac=0.5" in raised.value.hint
 
 
 def test_changed_settings_under_a_tag_that_has_checkpoints_are_refused(samosa_home):
