@@ -63,6 +63,7 @@ def run(job: Job, where: World, stop: StopFlag) -> None:
     settings = job.settings
     if where.leads:
         tell("pid", os.getpid())
+    _check_validation(job)
     dtype = decide_dtype(job, where)
     start = begin(job, dtype, decide_backend(settings, dtype, where), where)
     plan = _plan(job, where)
@@ -98,6 +99,18 @@ def run(job: Job, where: World, stop: StopFlag) -> None:
     if state.step < plan.steps and where.leads:
         reason = f"{stop.reason or 'another rank was asked to stop'}; step {state.step} of {plan.steps} is saved"
         write_marker(job, reason=reason, code=130)
+
+
+def _check_validation(job: Job) -> None:
+    """Raise BadInput for validation rows without an answer in them, before a step is paid for."""
+    if job.val_dir is not None and not PackedRows.load(Path(job.val_dir)).counts["nll"].sum():
+        raise _no_byte(job)
+
+
+def _no_byte(job: Job) -> BadInput:
+    return BadInput(
+        f"the validation rows in {job.val_dir} supervise no byte", hint="name a validation file with answers in it"
+    )
 
 
 def _plan(job: Job, where: World) -> Plan:
@@ -146,9 +159,7 @@ def _val_bpb(job: Job, start: Start, where: World, step: int) -> float:
     token_bytes = load_token_bytes(Path(job.tokenizer_dir)).to(where.device)
     value = bpb.evaluate(start.model, (batch.to(where.device) for batch in mine), token_bytes, where)
     if value is None:
-        raise BadInput(
-            f"the validation rows in {job.val_dir} supervise no byte", hint="name a validation file with answers in it"
-        )
+        raise _no_byte(job)
     if not math.isfinite(value):
         less = f"--set train.init_lr_frac={job.settings.init_lr_frac / 2:g}"
         raise SamosaError(

@@ -9,10 +9,12 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from samosa import home
+from samosa.data.packing import Doc, pack_documents
 from samosa.errors import BadInput, NotReady, SamosaError
 from samosa.model.checkpoint import load_model, load_train_state
 from samosa.train import events, session, worker
@@ -199,6 +201,15 @@ def test_a_model_that_diverged_is_not_blamed_on_the_validation_rows(samosa_home,
         train_here(make_job("diverged", steps=1))
     assert raised.value.exit_code == 1
     assert "--set train.init_lr_frac=0.5" in raised.value.hint
+
+
+def test_validation_rows_without_an_answer_are_refused_before_the_first_step(samosa_home):
+    job = replace(make_job("silent"), val_dir=str(samosa_home / "silent"))
+    asked = Doc(ids=np.arange(9), mask=np.zeros(9, dtype=bool), source="silent")
+    pack_documents([asked], length=32, overlong="error", seed=0, pad=0).save(Path(job.val_dir))
+    with pytest.raises(BadInput, match="supervise no byte"):
+        train_here(job)
+    assert not job.metrics_path.exists() and not complete_checkpoints(job)
 
 
 def test_changed_settings_under_a_tag_that_has_checkpoints_are_refused(samosa_home):
