@@ -7,6 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from samosa.errors import SamosaError
+
 GAMMA = np.uint64(0x9E3779B97F4A7C15)  # SplitMix64: Steele, Lea & Flood 2014, fig. 17
 
 
@@ -40,15 +42,22 @@ def sample(
 
     Temperature 0 takes the largest logit. Otherwise the `place`-th number of the row's seed picks from the softmax at
     that temperature over the row's `top_k` largest logits (None or 0: all of them; equal logits at the edge stay in).
+    Raises SamosaError for a row whose largest logit is not a finite number: no token would be right.
     """
     tokens = logits.argmax(dim=-1)
+    best = logits.amax(dim=-1)
+    if not bool(best.isfinite().all()):
+        raise SamosaError(
+            "the model's logits are not finite, so there is no next token",
+            hint="use another checkpoint, or compute in float32",
+        )
     warm = [i for i, temperature in enumerate(temperatures) if temperature > 0]
     if warm:
         index = torch.tensor(warm, device=logits.device)
         heat = torch.tensor([temperatures[i] for i in warm], dtype=torch.float64, device=logits.device)
         draws = torch.from_numpy(uniforms([seeds[i] for i in warm], [places[i] for i in warm])).to(logits.device)
         kept = _keep_top(logits[index].double(), [top_ks[i] or 0 for i in warm])
-        tokens[index] = _pick(torch.softmax(kept / heat.unsqueeze(1), dim=-1), draws)
+        tokens[index] = _pick(_probabilities(kept, best[index].double(), heat), draws)
     return tokens.tolist()
 
 
@@ -64,6 +73,14 @@ def _keep_top(logits: Tensor, top_ks: list[int]) -> Tensor:
     edge = best.gather(1, place)
     limited = torch.tensor([k < size for k in limits], device=logits.device).unsqueeze(1)
     return logits.masked_fill(limited & (logits < edge), float("-inf"))
+
+
+def _probabilities(logits: Tensor, best: Tensor, heat: Tensor) -> Tensor:
+    """Softmax of logits [n, V] over temperatures [n], however small; best [n] is each row's largest logit."""
+    best, heat = best.unsqueeze(1), heat.unsqueeze(1).clamp(max=torch.finfo(torch.float64).max)
+    # A quotient may overflow; a distance to the largest logit may as well, but only to -inf, which is right.
+    scaled = torch.where((best / heat).isfinite(), logits / heat, (logits - best) / heat)
+    return torch.softmax(scaled, dim=-1)
 
 
 def _pick(probabilities: Tensor, draws: Tensor) -> Tensor:

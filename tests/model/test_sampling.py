@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from samosa.errors import SamosaError
 from samosa.model.sampling import GAMMA, _mix, sample, uniforms
 
 
@@ -44,8 +45,31 @@ def test_temperature_0_is_greedy_whatever_the_seed():
     assert set(draw([0.0, 3.0, 2.9], 50, temperature=0.0)) == {1}
 
 
-def test_a_tiny_temperature_is_as_good_as_greedy():
-    assert set(draw([0.0, 3.0, 2.9], 50, temperature=1e-9)) == {1}
+@pytest.mark.parametrize("temperature", [1e-9, 1e-308, 5e-324])
+@pytest.mark.parametrize("shift", [0.0, -9.0])
+def test_a_tiny_temperature_is_as_good_as_greedy(temperature, shift):
+    assert set(draw([shift, 3.0 + shift, 2.9 + shift], 50, temperature=temperature)) == {1}
+
+
+@pytest.mark.parametrize("temperature", [1e308, math.inf])
+def test_a_huge_temperature_draws_from_all_that_is_not_masked(temperature):
+    assert set(draw([0.0, 9.0, -math.inf, -9.0], 200, temperature=temperature)) == {0, 1, 3}
+
+
+def test_a_tiny_temperature_does_not_change_the_rows_beside_it():
+    logits = torch.randn(64, 40, generator=torch.Generator().manual_seed(0))
+    usual = {"top_ks": [None] * 64, "seeds": range(64), "places": [0] * 64}
+    alone = sample(logits, temperatures=[0.8] * 64, **usual)
+    mixed = sample(logits, temperatures=[1e-308, *[0.8] * 63], **usual)
+    assert mixed == [int(logits[0].argmax()), *alone[1:]]
+
+
+@pytest.mark.parametrize("logits", [[0.0, math.nan, 1.0], [math.inf, 0.0], [-math.inf] * 3])
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_logits_that_are_no_numbers_are_an_error_and_no_token(logits, temperature):
+    with pytest.raises(SamosaError, match="not finite") as error:
+        draw(logits, 2, temperature=temperature)
+    assert error.value.hint
 
 
 @pytest.mark.parametrize(("top_k", "support"), [(1, {2}), (2, {2, 4}), (0, {0, 1, 2, 3, 4}), (99, {0, 1, 2, 3, 4})])
