@@ -100,7 +100,7 @@ def pack_documents(
     A document of n tokens takes n places. What is left of a row is one document of `pad` (bos) without targets. One
     longer than a row raises BadInput naming it ("error"), is counted and left out ("drop"), or becomes pieces that
     overlap by one token, so that every target is still learnt once ("split"). `row_counts` maps targets [N, T] to each
-    loss term's count by row. `dtype` is that of the stored ids.
+    loss term's count by row. `dtype` is that of the stored ids; an id that does not fit it raises ValueError.
     """
     if length < 2:
         raise BadInput(f"a row of {length} tokens has no room for a target", hint="set train.length to 2 or more")
@@ -108,6 +108,7 @@ def pack_documents(
     pieces: list[_Piece] = []
     for doc in docs:
         pieces.extend(_placed(doc, length, overlong, accounts.setdefault(doc.source, Account())))
+    _check_fit(pieces, pad, np.dtype(dtype))
     bins = best_fit([len(piece.ids) for piece in pieces], length)
     ids = np.full((len(bins), length), pad, dtype=dtype)
     targets = np.full((len(bins), length), NO_TARGET, dtype=np.int32)
@@ -164,8 +165,24 @@ def _placed(doc: Doc, length: int, overlong: Overlong, account: Account) -> Iter
 def _ids(values: Sequence[int] | NDArray[np.integer[Any]]) -> NDArray[np.int32]:
     """Token ids as an array. From a list, struct takes a third of numpy's time, and that is most of packing."""
     if isinstance(values, np.ndarray):
+        if not np.can_cast(values.dtype, np.int32) and values.size:
+            _check_range(int(values.min()), int(values.max()), np.dtype(np.int32))
         return values.astype(np.int32, copy=False)
     return np.frombuffer(struct.pack(f"={len(values)}i", *values), dtype=np.int32)
+
+
+def _check_fit(pieces: Sequence[_Piece], pad: int, dtype: np.dtype[Any]) -> None:
+    _check_range(pad, pad, dtype)
+    if np.can_cast(np.int32, dtype):
+        return
+    for piece in pieces:
+        _check_range(int(piece.ids.min()), int(piece.ids.max()), dtype)
+
+
+def _check_range(low: int, high: int, dtype: np.dtype[Any]) -> None:
+    limits = np.iinfo(dtype)
+    if low < limits.min or high > limits.max:
+        raise ValueError(f"token id {low if low < limits.min else high} does not fit {dtype}")
 
 
 def _mask(values: Sequence[int] | NDArray[np.integer[Any]]) -> NDArray[np.bool_]:

@@ -106,17 +106,20 @@ class PackedRows:
         """Map saved rows into memory. Raises NotReady when they are missing, cut short or of another format."""
         try:
             meta = json.loads((directory / "meta.json").read_text())
+            if not isinstance(meta, dict):
+                raise ValueError("meta.json is not an object")
             if meta["format"] != FORMAT:
                 raise ValueError(f"format {meta['format']}, not {FORMAT}")
             arrays = {name: np.load(directory / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS}
             counts = {t: np.load(directory / f"{COUNT_PREFIX}{t}.npy", allow_pickle=False) for t in meta["terms"]}
             if any(array.shape != tuple(meta["shape"]) for array in arrays.values()):
                 raise ValueError(f"arrays are not of shape {meta['shape']}")
-        except (OSError, ValueError, KeyError, EOFError) as error:
+            accounts = {source: Account(**account) for source, account in meta["accounts"].items()}
+            pad, key = int(meta["pad"]), str(meta["key"])
+        except (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError) as error:
             raise NotReady(f"rows in {directory} are broken: {error}", hint="delete them and pack again") from error
-        accounts = {source: Account(**account) for source, account in meta["accounts"].items()}
-        rows = cls(**arrays, counts=counts, accounts=accounts, pad=meta["pad"])
-        rows.__dict__["key"] = meta["key"]
+        rows = cls(**arrays, counts=counts, accounts=accounts, pad=pad)
+        rows.__dict__["key"] = key
         return rows
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
@@ -136,8 +139,8 @@ class PackedRows:
 
 
 def _saved_key(directory: Path) -> str | None:
-    """The key of the rows that lie there, None where there are none or their meta.json is unreadable."""
+    """The key of the rows that lie there, None where there are none or they are broken."""
     try:
-        return json.loads((directory / "meta.json").read_text())["key"]
-    except (OSError, ValueError, KeyError):
+        return PackedRows.load(directory).key
+    except NotReady:
         return None

@@ -142,6 +142,27 @@ def test_the_caller_says_what_a_row_counts():
     assert set(rows.counts) == {"pairs"} and rows.counts["pairs"].tolist() in ([2, 1], [1, 2])
 
 
+@pytest.mark.parametrize(
+    ("ids", "pad", "dtype"),
+    [
+        ([1, 65_536], PAD, np.uint16),
+        ([1, -1], PAD, np.uint16),
+        ([1, 2], 65_536, np.uint16),
+        (np.array([1, 2**32 + 5]), PAD, np.int32),
+    ],
+)
+def test_an_id_that_its_dtype_cannot_hold_is_refused(ids, pad, dtype):
+    with pytest.raises(ValueError, match="does not fit"):
+        pack_documents([Doc(ids=ids, mask=[1, 1])], length=4, overlong="error", seed=0, pad=pad, dtype=dtype)
+
+
+def test_the_largest_id_of_a_dtype_is_stored():
+    rows = pack_documents(
+        [Doc(ids=[1, 65_535], mask=[1, 1])], length=2, overlong="error", seed=0, pad=PAD, dtype=np.uint16
+    )
+    assert rows.ids.tolist() == [[1, 65_535]] and rows.ids.dtype == np.uint16
+
+
 def test_rows_are_shuffled_by_the_seed_and_by_nothing_else():
     docs = [Doc(ids=[i] * (i % 7 + 1), mask=[1] * (i % 7 + 1)) for i in range(60)]
     packed = [pack_documents(docs, length=8, overlong="error", seed=s, pad=PAD) for s in (1, 1, 2)]

@@ -1,6 +1,7 @@
 """Packed rows on disk: what was saved is what is read, or an error says it is not."""
 
 import errno
+import json
 
 import numpy as np
 import pytest
@@ -52,6 +53,18 @@ def test_broken_rows_are_refused(tmp_path, damage):
         np.save(path / "ids.npy", np.array([{}], dtype=object), allow_pickle=True)
     with pytest.raises(NotReady, match="are broken"):
         PackedRows.load(path)
+
+
+@pytest.mark.parametrize("change", [None, [], 5, {"terms": 5}, {"accounts": []}, {"accounts": {"s": 1}}, {"shape": 3}])
+def test_rows_with_a_broken_meta_are_refused_and_written_anew(tmp_path, change):
+    path = tmp_path / "rows"
+    some_rows().save(path)
+    meta = json.loads((path / "meta.json").read_text())
+    (path / "meta.json").write_text(json.dumps({**meta, **change} if isinstance(change, dict) else change))
+    with pytest.raises(NotReady, match="are broken"):
+        PackedRows.load(path)
+    some_rows().save(path)
+    assert PackedRows.load(path).key == some_rows().key
 
 
 def test_a_failed_save_leaves_the_rows_that_were_there(tmp_path, monkeypatch):
