@@ -95,16 +95,16 @@ def save_checkpoint(
 
     directory is <home>/base_checkpoints/<tag> or <home>/chatsft_checkpoints/<tag>. meta_fields become fields of the
     meta beside model_config; what is under its "samosa" stays beside the windows written there. Raises BadInput when
-    this step is complete already (checkpoints never change) and NotReady when the disk is full, which leaves every
-    earlier checkpoint as it was and nothing of this one.
+    this step is complete already (checkpoints never change) or somebody else's, and NotReady when the disk is full,
+    which leaves every earlier checkpoint as it was and nothing of this one.
     """
     ref = CheckpointRef(_kind(directory, meta_fields), directory.name, step, directory)
-    if ref.manifest_path.exists():
-        raise BadInput(f"{ref.name} exists already, and a checkpoint never changes", hint="use another --tag")
+    _require_free(ref)
     bare = _bare_model(model)
     state = OrderedDict((name, tensor.detach().cpu()) for name, tensor in bare.state_dict().items())
     optimizer = None if optimizer_state is None else on_cpu(dict(optimizer_state))
     directory.mkdir(parents=True, exist_ok=True)
+    _remove(ref)  # what a killed save left: without a manifest it is nothing
     require_space(directory, size_of(state) + size_of(optimizer) + SMALL_FILES)
     try:
         # Meta first: weights without one would look like a checkpoint that somebody else made.
@@ -114,8 +114,7 @@ def save_checkpoint(
         manifest = {"step": step, "files": {_inside(path, ref): _entry(path) for path in _files(ref)}}
         write_atomic(ref.manifest_path, json.dumps(manifest, indent=2) + "\n")
     except BaseException:
-        for path in _files(ref):
-            path.unlink(missing_ok=True)
+        _remove(ref)
         raise
     return ref
 
@@ -235,9 +234,32 @@ def _finite(value: Any) -> Any:
     return value
 
 
+def _require_free(ref: CheckpointRef) -> None:
+    """Raise BadInput when a checkpoint stands here, unless it is one that samosa began and did not finish."""
+    if ref.manifest_path.exists():
+        raise BadInput(f"{ref.name} exists already, and a checkpoint never changes", hint="use another --tag")
+    if not (ref.model_path.exists() or ref.meta_path.exists()):
+        return
+    try:
+        ours = "samosa" in load_meta(ref)
+    except NotReady:
+        ours = False
+    if not ours:
+        raise BadInput(
+            f"{ref.name} exists already, and it was not samosa that made it: {ref.directory}",
+            hint="use another --tag",
+        )
+
+
+def _remove(ref: CheckpointRef) -> None:
+    """Delete a checkpoint that is not complete; its meta last, which says whose the rest is."""
+    for path in (ref.manifest_path, ref.model_path):
+        path.unlink(missing_ok=True)
+    shutil.rmtree(ref.train_dir, ignore_errors=True)
+    ref.meta_path.unlink(missing_ok=True)
+
+
 def _save_train(ref: CheckpointRef, optimizer: Any, cursor: Mapping[str, Any] | None) -> None:
-    if ref.train_dir.exists():  # what a killed save left: without a manifest it is nothing
-        shutil.rmtree(ref.train_dir)
     if optimizer is None and cursor is None:
         return
     with atomic_path(ref.train_dir) as temp:
