@@ -72,7 +72,7 @@ def find_init(name: str, shape: ModelConfig) -> Init:
     try:
         ref = _on_disk(name)
         _check_whole(ref)
-        return Init(name, _config_of(ref), f"{ref.name}'s meta", ref=ref)
+        return Init(name, config_of(ref), f"{ref.name}'s meta", ref=ref)
     except NotReady as problem:
         return Init(name, shape, "recipe (shape)", problem=problem)
 
@@ -182,8 +182,12 @@ def _check_whole(ref: CheckpointRef) -> None:
             )
 
 
-def _config_of(ref: CheckpointRef) -> ModelConfig:
-    return ModelConfig.from_meta(_read_json(ref.meta_path))
+def config_of(ref: CheckpointRef) -> ModelConfig:
+    """The shape a checkpoint's meta gives. Raises NotReady when the meta is missing, broken or makes no model."""
+    try:
+        return ModelConfig.from_meta(_read_json(ref.meta_path))
+    except BadInput as broken:
+        raise NotReady(f"checkpoint {ref.name} is broken: {broken.message}", hint="copy it again") from broken
 
 
 def _read_json(path: Path) -> dict[str, Any]:

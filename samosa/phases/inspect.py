@@ -10,6 +10,7 @@ from samosa import console, home
 from samosa.config import Options, load
 from samosa.errors import BadInput, NotReady
 from samosa.model.config import ModelConfig
+from samosa.phases.init import config_of
 from samosa.model.settings import Inspection, WindowTrial
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def describe(ref: home.CheckpointRef) -> dict[str, Any]:
 
     checked = verify(ref)
     meta = load_meta(ref)
-    config = ModelConfig.from_meta(meta)
+    config = config_of(ref)
     dtypes: dict[str, int] = {}
     for value in dict(load_tensors(ref.model_path, map_location="meta", checked=checked)).values():
         dtype = str(value.dtype).removeprefix("torch.")

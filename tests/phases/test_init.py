@@ -7,9 +7,15 @@ from samosa.model.config import ModelConfig
 from samosa.phases.init import find_init, with_windows
 from tests.phases.recipes import fake_checkpoint, tiny
 
-FIELDS = dict(
-    sequence_len=4096, vocab_size=1024, n_layer=4, n_head=4, n_kv_head=4, n_embd=128, window_pattern="SSSL"
-)
+FIELDS = {
+    "sequence_len": 4096,
+    "vocab_size": 1024,
+    "n_layer": 4,
+    "n_head": 4,
+    "n_kv_head": 4,
+    "n_embd": 128,
+    "window_pattern": "SSSL",
+}
 
 
 @pytest.fixture
