@@ -24,6 +24,8 @@ MODEL_FILE = re.compile(r"model_(\d+)\.pt")
 NAME = re.compile(r"(?:(?P<kind>base|chat)/)?(?P<tag>[^@/]+)(?:@(?P<step>\d+))?")
 ABANDONED = 3600  # seconds; a temporary file this old, of a process that is gone, is nobody's
 FULL_DISK = 1024 * 1024  # bytes; with less than this free, a failed write failed for want of space
+NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+UNWRITABLE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR})
 
 
 def root() -> Path:
@@ -173,14 +175,14 @@ def _have(*, like: str = "") -> str:
 def atomic_path(path: Path | str) -> Iterator[Path]:
     """A path beside `path` to write a file (or folder) at; it takes its place only when the block succeeds.
 
-    The temporary name keeps the suffix, which some writers look at. Raises NotReady where the disk is full; whatever
-    stood at `path` before stays as it was.
+    The temporary name keeps the suffix, which some writers look at. Raises NotReady where the disk is full or `path`
+    cannot be written; whatever stood there before stays as it was.
     """
     path = Path(path)
     temp = path.with_name(f".tmp-{os.getpid()}-{os.urandom(4).hex()}-{path.name}")
     try:
-        with _full_disk_said(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
+        with _failure_said(path):
             _sweep(path)
             yield temp
             for entry in [*temp.rglob("*"), temp]:
@@ -188,24 +190,35 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
             temp.replace(path)
             _sync(path.parent)
     finally:
-        if temp.is_dir():
-            shutil.rmtree(temp, ignore_errors=True)
-        else:
-            temp.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what went wrong is being said already
+            if temp.is_dir():
+                shutil.rmtree(temp, ignore_errors=True)
+            else:
+                temp.unlink(missing_ok=True)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it where they are missing. Raises NotReady where that cannot be."""
+    with _failure_said(path):
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, FileNotFoundError) as error:  # a file stands there; /proc and its like make nothing
+            reason = os.strerror(errno.ENOTDIR) if isinstance(error, FileExistsError) else error.strerror
+            raise _unwritable(path, str(reason)) from error
 
 
 def write_atomic(path: Path | str, data: bytes | str) -> None:
-    """Write a file that appears whole or not at all. Raises NotReady where the disk is full."""
+    """Write a file that appears whole or not at all. Raises NotReady where the disk is full or read-only."""
     with atomic_path(path) as temp:
         temp.write_bytes(data.encode() if isinstance(data, str) else data)
 
 
 def append_line(path: Path | str, text: str) -> None:
-    """Append one line, whole, after any that other processes append. Raises NotReady where the disk is full."""
+    """Append one line, whole, after any that other processes append. Raises NotReady as write_atomic does."""
     path, line = Path(path), text.rstrip("\n").encode() + b"\n"
     assert line.count(b"\n") == 1, "one line at a time"
-    with _full_disk_said(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
+    with _failure_said(path):
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -244,13 +257,24 @@ def require_space(path: Path | str, bytes_needed: int) -> None:
         )
 
 
+def require_writable(path: Path | str) -> None:
+    """Raise NotReady unless files can be made at `path`, or where it will be made."""
+    there = _nearest(Path(path))
+    if not there.is_dir():
+        raise _unwritable(there, os.strerror(errno.ENOTDIR))
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise _unwritable(there, os.strerror(errno.EACCES))
+
+
 @contextlib.contextmanager
-def _full_disk_said(path: Path) -> Iterator[None]:
-    """Turn a failed write for want of space into an error a person can act on."""
+def _failure_said(path: Path) -> Iterator[None]:
+    """Turn a write that the disk or its permissions refuse into an error a person can act on."""
     try:
         yield
     except (OSError, RuntimeError) as error:  # RuntimeError: how torch's own file writer says it
-        no_space = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        if isinstance(error, OSError) and error.errno in UNWRITABLE and _is_about(error, path):
+            raise _unwritable(path, str(error.strerror)) from error
+        no_space = isinstance(error, OSError) and error.errno in NO_SPACE
         if not no_space and not (isinstance(error, RuntimeError) and _free(path) < FULL_DISK):
             raise
         raise NotReady(
@@ -259,10 +283,30 @@ def _full_disk_said(path: Path) -> Iterator[None]:
         ) from error
 
 
+def _is_about(error: OSError, path: Path) -> bool:
+    """Whether it is `path` or its folders that failed, and not another file that the writer reads."""
+    if not isinstance(error.filename, str | bytes | os.PathLike):
+        return True
+    failed, folder = Path(os.fsdecode(error.filename)), path.parent
+    return failed == folder or folder in failed.parents or failed in folder.parents
+
+
+def _unwritable(path: Path, reason: str) -> NotReady:
+    return NotReady(
+        f"cannot write {path}: {reason}",
+        hint="make it writable, or export SAMOSA_HOME=/path/you/can/write, or name another --out",
+    )
+
+
 def _free(path: Path) -> int:
-    while not path.exists():
+    return shutil.disk_usage(_nearest(path)).free
+
+
+def _nearest(path: Path) -> Path:
+    """The path itself, or the closest folder above it that is there."""
+    while not os.path.exists(path):  # noqa: PTH110 - Path.exists raises for a folder that may not be entered
         path = path.parent
-    return shutil.disk_usage(path).free
+    return path
 
 
 def _size(count: float) -> str:

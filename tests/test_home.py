@@ -191,11 +191,59 @@ def test_a_full_disk_is_said_and_the_earlier_file_is_untouched(tmp_path, monkeyp
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
 
 
-def test_other_failures_stay_what_they_are(tmp_path):
+@pytest.mark.parametrize("write", [home.write_atomic, home.append_line])
+@pytest.mark.parametrize("below", ["a", "deep/a"])
+def test_a_home_that_is_a_file_is_said(tmp_path, write, below):
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError) as caught:
-        home.write_atomic(tmp_path / "file" / "below", "x")
-    assert caught.value.errno in (errno.ENOTDIR, errno.EEXIST)
+    with pytest.raises(NotReady) as caught:
+        write(tmp_path / "file" / below, "x")
+    assert caught.value.message.startswith(f"cannot write {tmp_path / 'file'}")
+    assert caught.value.message.endswith(": Not a directory")
+    assert "SAMOSA_HOME" in caught.value.hint and "--out" in caught.value.hint
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.EPERM])
+@pytest.mark.parametrize("call", ["mkdir", "unlink", "replace"])
+def test_a_disk_that_cannot_be_written_is_said_even_when_cleaning_up_fails(tmp_path, monkeypatch, call, number):
+    def refuse(path, *args, **options):
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(Path, call, refuse)
+    if call != "replace":
+        monkeypatch.setattr(Path, "write_bytes", refuse)
+    with pytest.raises(NotReady) as caught:
+        home.write_atomic(tmp_path / "a", "x")
+    assert caught.value.message.endswith(os.strerror(number))
+
+
+@pytest.mark.parametrize("write", [home.write_atomic, home.append_line])
+def test_a_folder_in_a_files_place_is_said(tmp_path, write):
+    (tmp_path / "a").mkdir()
+    with pytest.raises(NotReady, match="Is a directory"):
+        write(tmp_path / "a", "x")
+    assert list(tmp_path.iterdir()) == [tmp_path / "a"]
+
+
+def test_a_folder_that_can_never_be_made_is_said():
+    with pytest.raises(NotReady, match="cannot write /proc/samosa"):
+        home.make_folder(Path("/proc/samosa/home"))
+
+
+def test_what_cannot_be_written_is_known_before_it_is_tried(tmp_path, monkeypatch):
+    home.require_writable(tmp_path / "not" / "yet")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NotReady, match="Not a directory"):
+        home.require_writable(tmp_path / "file" / "below")
+    monkeypatch.setattr(os, "access", lambda *args: False)
+    with pytest.raises(NotReady, match="Permission denied"):
+        home.require_writable(tmp_path / "not" / "yet")
+
+
+def test_other_failures_stay_what_they_are(tmp_path):
+    with pytest.raises(PermissionError), home.atomic_path(tmp_path / "x"):
+        raise PermissionError(errno.EACCES, "Permission denied", "/elsewhere/input")
+    with pytest.raises(FileNotFoundError), home.atomic_path(tmp_path / "x") as temp:
+        temp.read_bytes()
     with pytest.raises(RuntimeError, match="mine"), home.atomic_path(tmp_path / "x"):
         raise RuntimeError("mine")
 

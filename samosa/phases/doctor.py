@@ -80,13 +80,14 @@ def check_memory(config: ModelConfig, train: Train, nproc: int) -> Check:
 
 
 def check_disk(config: ModelConfig, train: Train, steps: int) -> Check:
-    """Whether the checkpoints a run leaves behind fit on the disk."""
+    """Whether the home can be written and the checkpoints a run leaves behind fit on its disk."""
     saves = -(-steps // train.save_every) if train.save_every else 1
     saves = min(saves, train.keep + 1) if train.keep else saves  # a new one is whole before an old one goes
     params = config.n_params()
     one = 4 * params["total"] + 4 * params["transformer_matrices"]
     one += 8 * (params["total"] - params["transformer_matrices"])
     try:
+        home.require_writable(home.root())
         home.require_space(home.root(), saves * one)
     except NotReady as error:
         return missing("disk", error)

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from samosa import home
@@ -109,6 +111,19 @@ def test_a_trained_checkpoint_counts_while_its_manifest_is_the_same(samosa_home)
 def test_more_processes_than_cores_are_not_ready():
     assert isinstance(doctor.check_processes(4096).error, NotReady)
     assert doctor.check_processes(1).error is None
+
+
+def test_a_home_that_cannot_be_written_is_not_ready(shape, monkeypatch, tmp_path):
+    train = load(PhaseA, "phase_a").train
+    assert doctor.check_disk(shape, train, 0).error is None
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "access", lambda *args: False)
+        assert "Permission denied" in doctor.check_disk(shape, train, 0).found
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("SAMOSA_HOME", str(tmp_path / "file"))
+    check = doctor.check_disk(shape, train, 0)
+    assert isinstance(check.error, NotReady)
+    assert f"cannot write {tmp_path / 'file'}" in check.found
 
 
 def test_online_metrics_need_a_key(samosa_home, monkeypatch):
