@@ -174,7 +174,8 @@ def run_stages(
             where = home.root() / "stages"
             raise NotReady(
                 f"{stage.name} comes before {chosen[0].name} and was not made on this machine",
-                hint=f"run the same command with --until {stage.name}, or copy {where} from where it ran",
+                hint=f"run it without --from first, or with --until {stage.name} instead of --from, "
+                f"or copy {where} from where it ran",
             )
         outcome.done[stage.name] = found
         if code := int(found.facts.get("exit_code", 0)):
@@ -221,7 +222,7 @@ def make(stage: Stage, made: Mapping[str, Done], shelf: Shelf) -> Done:
     making = final.parent / f".making-{print_}-{os.getpid()}"
     _sweep(final.parent, print_)
     home.require_space(final.parent, LEAST_SPACE)
-    making.mkdir(parents=True)
+    home.make_folder(making)
     began = time.monotonic()
     try:
         facts = dict(stage.run(Work(making, print_, inputs)))
@@ -268,7 +269,7 @@ def read_record(directory: Path) -> dict[str, Any] | None:
     try:
         record = json.loads((directory / DONE).read_text(encoding="utf-8"))
         sizes = {name: (directory / name).stat().st_size for name in record["files"]}
-    except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError):
+    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError, KeyError, TypeError):
         return None
     return record if sizes == record["files"] else None
 

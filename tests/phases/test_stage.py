@@ -91,7 +91,14 @@ def test_from_after_until_is_refused(samosa_home, rows):
 def test_from_without_the_earlier_stage_names_the_command(samosa_home, rows):
     with pytest.raises(NotReady) as caught:
         run_stages(phase(rows), start="sft")
-    assert "--until mix" in caught.value.hint
+    assert "without --from" in caught.value.hint and "--until mix instead of --from" in caught.value.hint
+
+
+def test_a_home_that_is_a_file_is_not_ready(monkeypatch, tmp_path, rows):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("SAMOSA_HOME", str(tmp_path / "file"))
+    with pytest.raises(NotReady, match=r"cannot write .*: Not a directory"):
+        run_stages(phase(rows))
 
 
 def test_from_asks_only_for_what_its_stages_start_from(samosa_home, rows):
