@@ -43,7 +43,7 @@ class Recipe(pydantic.BaseModel):
     Values live in configs/*.toml and nowhere else; `X | None = None` may stand here, where absence means something.
     """
 
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,8 @@ def _layers(command: str, recipe: str | None, sets: Sequence[str]) -> list[Layer
 
 
 def _recipe_path(command: str, recipe: str | None) -> Path:
+    if recipe is not None and not recipe.strip("./ "):
+        raise BadInput(f"-r {recipe!r} names no recipe", hint="leave -r out for the full recipe, or name one: -r tiny")
     if recipe is None:
         path = configs_dir() / f"{command}.toml"
     elif recipe.endswith(".toml") or "/" in recipe:

@@ -297,3 +297,9 @@ def test_every_recipe_of_ours_is_toml_and_base_is_there():
     assert (folder / "base.toml").is_file()
     for path in folder.rglob("*.toml"):
         tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", ["", ".", "./", ".."])
+def test_an_empty_recipe_name_is_not_the_full_recipe(name):
+    with pytest.raises(BadInput, match="names no recipe"):
+        config.read_layers("phase_a", name, ())

@@ -74,7 +74,7 @@ def flags_of(options: Options) -> str:
     """The options that make another command mean the same recipe."""
     parts = [f" -r {shlex.quote(options.recipe)}"] if options.recipe else []
     parts += [f" --set {shlex.quote(text)}" for text in options.sets]
-    parts += [f" --tag {options.tag}"] if options.tag else []
+    parts += [f" --tag {shlex.quote(options.tag)}"] if options.tag else []
     parts += [f" --nproc {options.nproc}"] if options.nproc else []
     return "".join(parts)
 

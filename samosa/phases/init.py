@@ -70,7 +70,7 @@ def find_init(name: str, shape: ModelConfig) -> Init:
     Raises BadInput for a name that nobody knows; that a known checkpoint is missing or broken becomes `problem`.
     """
     try:
-        ref = _on_disk(name)
+        ref = on_disk(name)
         _check_whole(ref)
         return Init(name, config_of(ref), f"{ref.name}'s meta", ref=ref)
     except NotReady as problem:
@@ -138,7 +138,8 @@ def sampled(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _on_disk(name: str) -> CheckpointRef:
+def on_disk(name: str) -> CheckpointRef:
+    """Find a checkpoint here. Raises NotReady for a known one that is elsewhere, BadInput for a name nobody knows."""
     try:
         return home.find_checkpoint(name)
     except BadInput as unknown:

@@ -10,8 +10,8 @@ from samosa import console, home
 from samosa.config import Options, load
 from samosa.errors import BadInput, NotReady
 from samosa.model.config import ModelConfig
-from samosa.phases.init import config_of
 from samosa.model.settings import Inspection, WindowTrial
+from samosa.phases.init import config_of, on_disk
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,7 +28,7 @@ def run(options: Options, *, name: str, windows: bool) -> int:
     Raises BadInput for an unknown name or a poisoned file, and NotReady for a broken checkpoint.
     """
     trial = load(Inspection, "inspect", recipe=options.recipe, sets=options.sets).windows
-    ref = home.find_checkpoint(name)
+    ref = on_disk(name)
     facts = describe(ref)
     measured = None
     if windows:

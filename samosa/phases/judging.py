@@ -12,6 +12,7 @@ from samosa.eval.checks import Sample
 from samosa.eval.gate import GateResult, Outcome
 from samosa.eval.probe_types import PATTERNS
 from samosa.eval.settings import Evaluation, Gate
+from samosa.phases.init import on_disk
 
 SUITES = ("joint",)
 EXAMPLES = 3  # failures shown for each pattern
@@ -26,7 +27,7 @@ def run(options: Options, *, suite: str = "joint", seed: int | None = None) -> i
     if options.tag is None:
         raise BadInput("which checkpoint is to be judged?", hint=f"samosa eval --tag TAG   ({_tags()})")
     settings = load(Evaluation, "eval", recipe=options.recipe, sets=options.sets).gate
-    ref = home.find_checkpoint(options.tag)
+    ref = on_disk(options.tag)
     line, result = judged(ref, settings, seed=seed, suite=suite)
     if options.json:
         console.emit_json(line)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
+from samosa import home
 from samosa.config import Recipe, configs_dir
 from samosa.eval.settings import Gate
 from samosa.model.settings import Shape
@@ -14,6 +15,7 @@ from samosa.train.settings import Train
 
 STDLIB = "stdlib"
 Share = Annotated[float, Field(ge=0, le=1)]
+Tag = Annotated[str, Field(pattern=f"^{home.TAG.pattern}$")]
 
 
 class Gen(Recipe):
@@ -121,7 +123,7 @@ class Bootstrap(Recipe):
 class PhaseA(Recipe):
     """Joint think + tool fine-tuning."""
 
-    tag: str
+    tag: Tag
     init: str
     """The checkpoint to start from, tag or tag@step."""
     init_windows: tuple[PositiveInt, ...] | None = None
@@ -142,7 +144,7 @@ class PhaseA(Recipe):
 class Sft(Recipe):
     """A fine-tuning run by itself."""
 
-    tag: str
+    tag: Tag
     init: str
     init_windows: tuple[PositiveInt, ...] | None = None
     """As in phase A."""
@@ -192,7 +194,7 @@ class Corpus(Recipe):
 class Pretrain(Recipe):
     """A base model from nothing."""
 
-    tag: str
+    tag: Tag
     shape: Shape
     tokenizer: TokenizerText
     corpus: Corpus

@@ -2,9 +2,9 @@
 
 import pytest
 
-from samosa.errors import BadInput
+from samosa.errors import BadInput, NotReady
 from samosa.model.config import ModelConfig
-from samosa.phases.init import find_init, with_windows
+from samosa.phases.init import find_init, on_disk, with_windows
 from tests.phases.recipes import fake_checkpoint, tiny
 
 FIELDS = {
@@ -45,3 +45,15 @@ def test_other_windows_are_another_run(samosa_home, capsys):
     fake_checkpoint("chat", "r6", 754, model_config=FIELDS, manifest=False)
     assert tiny("init=r6@754", "init_windows=[4096, 4096, 4096, 16384]", plan=True) == 0
     assert "4096" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("tag", ["../x", "a b", "''", "-x"])
+def test_a_tag_that_is_no_name_is_refused_before_anything_else(samosa_home, tag):
+    with pytest.raises(BadInput, match="tag"):
+        tiny(plan=True, tag=tag)
+
+
+def test_a_known_checkpoint_that_is_elsewhere_says_what_to_copy(samosa_home):
+    with pytest.raises(NotReady, match="d24-sft-r6@754 is not on this machine") as error:
+        on_disk("d24-sft-r6@754")
+    assert "copy model_000754.pt" in error.value.hint

@@ -81,7 +81,7 @@ def test_windows_are_measured_under_each_reading(home, capsys):
 def test_a_decided_trial_prints_the_line_for_the_recipe(home, capsys):
     arguments = ["base/d2@150", "--windows", *FAST, "-s", "windows.rows=8", "-s", "windows.factors=[4.0]"]
     assert main(["inspect", *arguments]) == 0
-    assert capsys.readouterr().out == "windows = [128, 256]\n"
+    assert capsys.readouterr().out == "init_windows = [128, 256]\n"
 
 
 def test_the_text_may_be_named(home, tmp_path, capsys):
