@@ -148,14 +148,20 @@ def begin(job: Job, dtype: torch.dtype, backend: str, where: World) -> Start:
     return replace(start, tokenizer=tokenizer.hash)
 
 
+def _set_aside(ref: CheckpointRef) -> None:
+    """Rename the files of a broken checkpoint: it no longer counts and its step can be saved again. Manifest first."""
+    for path in (ref.manifest_path, ref.meta_path, ref.model_path):
+        if path.exists():
+            path.rename(path.with_suffix(BROKEN))
+
+
 def _resume_newest(job: Job, dtype: torch.dtype, backend: str, where: World) -> Start | None:
     for ref in reversed(complete_checkpoints(job)):
         try:
             start = _resume(ref, dtype, backend, where)
         except (NotReady, BadInput) as problem:
             tell("warn", f"{ref.name} cannot be resumed from ({problem.message}); trying the one before it")
-            # It no longer counts, so that this step can be saved again.
-            ref.manifest_path.rename(ref.manifest_path.with_suffix(BROKEN))
+            _set_aside(ref)
             continue
         before = own_fields(ref)
         if (before["world_size"], before["threads"]) != (where.size, torch.get_num_threads()):
