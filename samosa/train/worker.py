@@ -18,11 +18,12 @@ from samosa.train import bpb
 from samosa.train.distributed import World, share, world, wrap
 from samosa.train.events import tell
 from samosa.train.hardware import peak_flops
-from samosa.train.hooks import AfterStep, Cadence, Progress, truncate_metrics
+from samosa.train.hooks import AfterStep, Cadence
 from samosa.train.job import Job, out_of_memory_hint, read_job, val_path
 from samosa.train.loop import TrainState, train
 from samosa.train.objectives import NextToken
 from samosa.train.optim import MuonAdamW
+from samosa.train.progress import Progress, truncate_metrics
 from samosa.train.session import (
     Checkpoints,
     Start,
