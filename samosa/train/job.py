@@ -23,12 +23,13 @@ class Job:
     """One run of the training loop.
 
     A checkpoint belongs to the job whose `fingerprint` it carries; only those are resumed from. Either `init` names the
-    checkpoint ("tag@step") whose weights the run starts from, or `model_config` the shape of a fresh model.
+    checkpoint ("tag@step") whose weights the run starts from, or `model_config` the shape of a fresh model. With `init`,
+    `reshape` holds what the model is to be otherwise, and `optimizer` says whether its optimizer state comes along.
     """
 
     tag: str
     kind: Literal["base", "chat"]
-    stage: Literal["pretrain", "sft"]
+    stage: Literal["pretrain", "cpt", "extend", "sft"]
     run_dir: str
     out_dir: str
     """Where the checkpoints go: base_checkpoints/<tag> or chatsft_checkpoints/<tag>."""
@@ -43,6 +44,10 @@ class Job:
     fingerprint: str
     init_windows: list[int] | None = None
     """The attention windows `init` was trained with, where its meta says others."""
+    reshape: dict[str, Any] | None = None
+    """Context extension: sequence_len, windows, rope_base and yarn of the model, as a meta's "samosa" has them."""
+    optimizer: Literal["fresh", "inherit"] = "fresh"
+    """What the first step finds: nothing, or the momenta that `init` was saved with."""
     price_per_hour: float | None = None
     """Dollars for the whole machine, for the progress line."""
 
