@@ -5,12 +5,14 @@ float32 the gradients and losses (AdamW's small eps and the orthogonalisation ma
 """
 
 import math
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.profiler import record_function
 
 from samosa.train.distributed import World, agree, sync_only_if
 from samosa.train.objectives import Objective, total
@@ -57,6 +59,8 @@ class StepReport:
     skipped: bool
     stop: bool
     """Some rank was asked to stop: this step is finished and saved, and no other begins."""
+    data_seconds: float = 0.0
+    """How long this rank waited for its rows."""
 
     @property
     def loss(self) -> float:
@@ -77,24 +81,48 @@ def train(
     for step in range(state.step, plan.steps):
         counts = plan.counts(step)  # stored with the rows: no collective
         seen = {term: torch.zeros((), dtype=torch.float64, device=where.device) for term in objective.terms}
-        for batch, last in plan.micro_batches(step):
+        rows = Fed(plan.micro_batches(step))
+        for batch, last in rows:
             with sync_only_if(last, state.model):
-                sums, stats = objective.loss(state.model, batch.to(where.device))
-                total(sums, counts, where.size).backward()
+                with record_function("forward"):
+                    sums, stats = objective.loss(state.model, batch.to(where.device))
+                with record_function("backward"):
+                    total(sums, counts, where.size).backward()
             for term in objective.terms:
                 seen[term] += stats[term]
-        verdict = finite(state, seen, where, stop=stop_asked())
+        with record_function("agree"):
+            verdict = finite(state, seen, where, stop=stop_asked())
         hyper = schedule.at(step, plan.steps)  # arguments of the step, never state
         if verdict.ok:
-            state.optimizer.step(hyper)
+            with record_function("optimizer"):
+                state.optimizer.step(hyper)
         else:
             state.skipped += 1
         state.optimizer.zero_grad()
         state.step = step + 1
         losses = {term: value / counts[term] if counts[term] else math.nan for term, value in verdict.sums.items()}
-        after_step(StepReport(state.step, losses, verdict.grad_norm, hyper, not verdict.ok, verdict.stop))
+        report = StepReport(state.step, losses, verdict.grad_norm, hyper, not verdict.ok, verdict.stop, rows.seconds)
+        after_step(report)
         if verdict.stop:
             return
+
+
+class Fed:
+    """A step's micro-batches, and the seconds waited for them."""
+
+    def __init__(self, batches: Iterator[tuple[Any, bool]]) -> None:
+        self.batches = batches
+        self.seconds = 0.0
+
+    def __iter__(self) -> Iterator[tuple[Any, bool]]:
+        while True:
+            began = time.perf_counter()
+            with record_function("data"):
+                found = next(self.batches, None)
+            self.seconds += time.perf_counter() - began
+            if found is None:
+                return
+            yield found
 
 
 @dataclass(frozen=True)
