@@ -122,12 +122,12 @@ class MuonAdamW:
         """
         return {
             name: {key: value.clone() if isinstance(value, Tensor) else value for key, value in fields.items()}
-            for name, fields in self._state().items()
+            for name, fields in self.live_state().items()
         }
 
     def load_state_dict(self, state: Mapping[str, Mapping[str, Any]]) -> None:
         """Take over a state as `state_dict` wrote it. Casts nothing: other names, shapes or dtypes raise NotReady."""
-        mine = self._state()
+        mine = self.live_state()
         _check_fits(mine, state)
         for group in self.adam:
             steps = {int(state[name]["step"]) for name in group.names}
@@ -139,8 +139,8 @@ class MuonAdamW:
                 if isinstance(value, Tensor):
                     value.copy_(state[name][key])
 
-    def _state(self) -> dict[str, dict[str, Any]]:
-        """The state by name, as views into what the groups hold."""
+    def live_state(self) -> dict[str, dict[str, Any]]:
+        """What `state_dict` copies, as views into what the groups hold: a save copies into memory of its own."""
         state: dict[str, dict[str, Any]] = {}
         for group in self.adam:
             for name, average, square in zip(group.names, group.exp_avg, group.exp_avg_sq, strict=True):
