@@ -6,9 +6,10 @@ three things that weights do not carry: attention windows, RoPE base and vocabul
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from samosa.errors import BadInput
@@ -18,6 +19,20 @@ VOCAB_MULTIPLE = 64  # embedding rows are padded to this, for tensor cores and f
 GATE_CHANNELS = 12  # channels of the normed residual that a value-embedding gate reads
 SMEAR_CHANNELS = 24  # channels that the smear gate reads
 NANOCHAT_FIELDS = ("sequence_len", "vocab_size", "n_layer", "n_head", "n_kv_head", "n_embd", "window_pattern")
+
+
+@dataclass(frozen=True)
+class Yarn:
+    """Rotary positions stretched beyond the length they were learnt at (YaRN, arXiv:2309.00071)."""
+
+    factor: float
+    """How many times longer: slow rotations turn that much slower."""
+    old_len: int
+    """The length the weights had learnt, which tells slow rotations from fast ones."""
+    beta_fast: float
+    """Rotations that turn more often than this within old_len stay as they are."""
+    beta_slow: float
+    """Those that turn less often are slowed by the whole factor."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +52,7 @@ class ModelConfig:
     window_pattern: str = "SSSL"
     windows: tuple[int, ...] | None = None
     rope_base: float = ROPE_BASE
+    yarn: Yarn | None = None
     train_len: int | None = None
 
     def __post_init__(self) -> None:
@@ -68,6 +84,11 @@ class ModelConfig:
         return tuple(i for i in range(self.n_layer) if i % 2 == (self.n_layer - 1) % 2)
 
     @property
+    def attention_scale(self) -> float:
+        """What q and k are multiplied by besides QK norm's scale: YaRN has 0.1 ln(factor) + 1 (section 3.4)."""
+        return 1.0 if self.yarn is None else 0.1 * math.log(self.yarn.factor) + 1.0
+
+    @property
     def backout_layer(self) -> int:
         """The layer whose output is subtracted before the head."""
         return self.n_layer // 2
@@ -85,6 +106,12 @@ class ModelConfig:
         }
         return {**groups, "total": sum(groups.values())}
 
+    @property
+    def scaling_params(self) -> int:
+        """Parameters that are multiplied with every token: matrices and head, not the tables that are looked up."""
+        counts = self.n_params()
+        return counts["transformer_matrices"] + counts["lm_head"]
+
     def flops_per_token(self, length: int) -> int:
         """Forward and backward FLOPs of one token in a sequence of `length`.
 
@@ -92,10 +119,14 @@ class ModelConfig:
         layer for attention (Chowdhery et al. 2022, appendix B), the keys capped by the window and counted as if
         every query saw all of them.
         """
-        counts = self.n_params()
-        matmul = counts["transformer_matrices"] + counts["lm_head"] + SMEAR_CHANNELS
-        keys = sum(min(window, length) for window in self.layer_windows)
-        return 6 * matmul + 12 * self.n_head * self.head_dim * keys
+        return self._flops(sum(min(window, length) for window in self.layer_windows))
+
+    def causal_flops_per_token(self, length: int) -> float:
+        """The same, but half the keys where a window spans the sequence: a query sees only what came before it."""
+        return self._flops(sum(window if window < length else length / 2 for window in self.layer_windows))
+
+    def _flops(self, keys: float) -> Any:
+        return 6 * (self.scaling_params + SMEAR_CHANNELS) + 12 * self.n_head * self.head_dim * keys
 
     def to_meta(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """(model_config, samosa): what goes under these two keys of a checkpoint's meta.
@@ -111,6 +142,7 @@ class ModelConfig:
             "window_pattern": self.window_pattern,
             "windows": list(self.layer_windows),
             "rope_base": self.rope_base,
+            "yarn": None if self.yarn is None else asdict(self.yarn),
             "train_len": self.train_len,
             "readable_by_nanochat": match is not None,
         }
@@ -137,6 +169,8 @@ class ModelConfig:
         if explicit.get("windows") is not None:
             values["windows"] = _window_list(explicit["windows"])
         try:
+            if explicit.get("yarn") is not None:
+                values["yarn"] = Yarn(**_object(explicit, "yarn"))
             return cls(**values)
         except TypeError as error:
             raise BadInput(f"the model config cannot be read: {error}", hint="look at its meta_*.json") from error
@@ -152,7 +186,7 @@ def windows_by_rule(sequence_len: int, pattern: str, n_layer: int) -> tuple[int,
 
 def nanochat_equivalent(config: ModelConfig) -> tuple[int, str] | None:
     """(sequence_len, pattern) from which nanochat computes the same function, or None where none exists."""
-    if config.rope_base != ROPE_BASE:
+    if config.rope_base != ROPE_BASE or config.yarn is not None:
         return None
     windows = config.layer_windows
     length = windows[-1]
@@ -242,7 +276,23 @@ def _check(config: ModelConfig) -> None:
     base = config.rope_base
     if isinstance(base, bool) or not isinstance(base, int | float) or not 0 < base <= sys.float_info.max:
         raise BadInput(f"model rope_base is {_short(base)}", hint="it must be a number above 0, for example 100000")
+    _check_yarn(config.yarn)
     _check_windows(config.windows, config.n_layer)
+
+
+def _check_yarn(yarn: Yarn | None) -> None:
+    if yarn is None:
+        return
+    numbers = (yarn.factor, yarn.old_len, yarn.beta_fast, yarn.beta_slow)
+    if any(isinstance(n, bool) or not isinstance(n, int | float) or not 0 < n <= sys.float_info.max for n in numbers):
+        raise BadInput(f"model yarn is {_short(asdict(yarn))}", hint="it must have four numbers above 0")
+    if yarn.factor < 1:
+        raise BadInput(f"the yarn factor is {yarn.factor:g}", hint="it stretches positions: 1 or more, 8 for 2K to 16K")
+    if yarn.beta_fast <= yarn.beta_slow:
+        raise BadInput(
+            f"yarn beta_fast {yarn.beta_fast:g} is not above beta_slow {yarn.beta_slow:g}",
+            hint="the paper has 32 and 1",
+        )
 
 
 def _check_windows(windows: Sequence[int] | None, n_layer: int) -> None:

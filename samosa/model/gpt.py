@@ -21,17 +21,11 @@ from samosa.model.decode import CacheStep
 from samosa.model.head import nll_none, nll_sum, softcap
 from samosa.model.layout import Layout
 from samosa.model.pointwise import relu_squared, rms_norm
+from samosa.model.rope import rope_table
 
 QK_SCALE = 1.2  # after QK norm, on q and on k
 VALUE_GATE = 3.0  # value-embedding gates lie in 0 .. 3
 ROPE_LENGTHS = 10  # the rotation table starts at this many sequence lengths; it grows when a row is longer
-
-
-def rope_table(length: int, width: int, base: float, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """cos and sin [length, width / 2] of angles p * base^(-2j / width), made in fp32, then cast to dtype."""
-    channels = torch.arange(0, width, 2, dtype=torch.float32, device=device)
-    angles = torch.outer(torch.arange(length, dtype=torch.float32, device=device), 1.0 / base ** (channels / width))
-    return angles.cos().to(dtype), angles.sin().to(dtype)
 
 
 class Linear(nn.Linear):
@@ -75,6 +69,7 @@ class Attention(nn.Module):
         width = config.n_embd
         self.layer = layer
         self.window = config.layer_windows[layer]
+        self.qk_scale = QK_SCALE * config.attention_scale
         self.head_dim = config.head_dim
         self.c_q = Linear(width, width)
         self.c_k = Linear(width, config.kv_dim)
@@ -89,7 +84,7 @@ class Attention(nn.Module):
         if self.ve_gate is not None and value is not None:
             gate = VALUE_GATE * torch.sigmoid(self.ve_gate(x[..., :GATE_CHANNELS]))
             v = torch.addcmul(v, gate.unsqueeze(-1), value.view(shape))
-        q, k = rms_norm(context.rotate(q), QK_SCALE), rms_norm(context.rotate(k), QK_SCALE)
+        q, k = rms_norm(context.rotate(q), self.qk_scale), rms_norm(context.rotate(k), self.qk_scale)
         if context.step is not None:
             out = context.step.attend(q, k, v, self.layer, self.window)
         else:
@@ -191,9 +186,16 @@ class GPT(nn.Module):
 
     def set_windows(self, windows: Sequence[int]) -> None:
         """Change how far each layer sees: [n_layer] tokens before the query."""
-        self.config = replace(self.config, windows=tuple(windows))
-        for block, window in zip(self.blocks, windows, strict=True):
+        self.adopt(replace(self.config, windows=tuple(windows)))
+
+    def adopt(self, config: ModelConfig) -> None:
+        """Compute as `config` says with the weights that are here: other windows, rotary positions or length."""
+        assert config.n_params() == self.config.n_params(), "these weights have another shape"
+        self.config = config
+        self._tables.clear()
+        for block, window in zip(self.blocks, config.layer_windows, strict=True):
             block.attn.window = window
+            block.attn.qk_scale = QK_SCALE * config.attention_scale
 
     def layout(self, positions: Tensor | None, batch: int, length: int) -> Layout:
         """The attention layout of a batch, for callers who have the positions on the CPU or reuse a layout."""
@@ -283,7 +285,7 @@ class GPT(nn.Module):
         if key not in self._tables or self._tables[key][0].size(0) < length:
             size = max(length, ROPE_LENGTHS * self.config.sequence_len)
             with torch.inference_mode(False):  # sampling may fill the cache, and training must be able to use it
-                self._tables[key] = rope_table(size, self.config.head_dim, self.config.rope_base, *key)
+                self._tables[key] = rope_table(self.config, size, *key)
         cos, sin = self._tables[key]
         if positions is None:
             return cos[None, :length, None], sin[None, :length, None]

@@ -3,11 +3,9 @@
 import contextlib
 import fcntl
 import json
-import os
 import shutil
-import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ import torch
 
 from samosa import home
 from samosa.chat.tokenizer import load_tokenizer
-from samosa.errors import BadInput, NotReady, SamosaError
+from samosa.errors import BadInput, NotReady, Stopped
 from samosa.home import CheckpointRef
 from samosa.model.attention import choose_backend, why_no_varlen
 from samosa.model.checkpoint import load_model, load_train_state, save_checkpoint
@@ -34,27 +32,9 @@ DECIDED_FILE = "decided.json"
 LOCK_PATIENCE = 600  # seconds; an earlier process that lost its launcher finishes its step and saves
 
 
-@dataclass
-class StopFlag:
-    """Whether this process was asked to stop, and by what."""
-
-    reason: str | None = None
-
-    def install(self) -> None:
-        """Take the signals that ask a run to end; the loop looks at the flag once a step."""
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, lambda received, _: self.ask(signal.Signals(received).name))
-
-    def ask(self, reason: str) -> None:
-        self.reason = self.reason or reason
-
-    def asked(self) -> bool:
-        return self.reason is not None
-
-
 @contextlib.contextmanager
-def only_one(job: Job) -> Iterator[None]:
-    """Hold the run for this process alone. Raises NotReady when another one keeps it."""
+def only_one(job: Job, stop_asked: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    """Hold the run for this process alone. Raises NotReady when another one keeps it, Stopped when asked meanwhile."""
     path = Path(job.run_dir) / "lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as lock:
@@ -68,6 +48,8 @@ def only_one(job: Job) -> Iterator[None]:
                     raise NotReady(
                         f"another process is training {job.tag}", hint="let it finish, or stop it; then run this again"
                     ) from None
+            if stop_asked():
+                raise Stopped(f"stopped while another process trains {job.tag}", hint="run the same command again")
             if not told:
                 tell("say", f"waiting for an earlier process that trains {job.tag} to save and leave")
                 told = True
@@ -194,13 +176,21 @@ def _fresh(job: Job, dtype: torch.dtype, backend: str, where: World) -> Start:
     if job.init is not None:
         ref = home.find_checkpoint(job.init)
         model = _loaded(ref, dtype, backend, where, windows=job.init_windows)
-        model.config = replace(model.config, train_len=settings.length)
+        model.adopt(replace(_reshaped(model.config, job), train_len=settings.length))
         return Start(model, f"from {ref.name}", 0, None)
     config = config_of(job, train_len=settings.length)
     model = GPT(config, backend=backend, compute_dtype=dtype)
     model.init_weights(torch.Generator().manual_seed(settings.seed))
     model = model.double() if dtype == torch.float64 else model
     return Start(model.to(where.device), f"fresh weights, seed {settings.seed}", 0, None)
+
+
+def _reshaped(config: ModelConfig, job: Job) -> ModelConfig:
+    """The init's shape with what a context extension changes in it."""
+    if job.reshape is None:
+        return config
+    model_config, explicit = config.to_meta()
+    return ModelConfig.from_meta({"model_config": model_config, "samosa": {**explicit, **job.reshape}})
 
 
 def config_of(job: Job, *, train_len: int) -> ModelConfig:
@@ -236,10 +226,13 @@ class Checkpoints:
             model=self.start.model,
             meta_fields=self.meta(step),
             optimizer_state=self.state.optimizer.state_dict(),
-            cursor={"step": step, "skipped": self.state.skipped, "seed": self.job.settings.seed},
+            cursor={**self.state.cursor(), "seed": self.job.settings.seed},
         )
         self._prune()
         tell("say", f"step {step}: saved {self.job.tag}@{step} in {time.monotonic() - began:.1f} s")
+
+    def wait(self) -> None:
+        """Return when what is being saved is on disk; raises what that failed with."""
 
     def meta(self, step: int) -> dict[str, Any]:
         """nanochat's fields, and samosa's own under "samosa". The validation has a file of its own beside it."""
@@ -276,19 +269,14 @@ class Checkpoints:
     def _prune(self) -> None:
         keep = self.job.settings.keep
         for ref in complete_checkpoints(self.job)[:-keep] if keep else []:
-            ref.manifest_path.unlink()  # first: from here on it does not count
-            ref.model_path.unlink(missing_ok=True)
-            # After the model: a model without a meta would look like another program's.
-            ref.meta_path.unlink(missing_ok=True)
-            val_path(ref.directory, ref.step).unlink(missing_ok=True)
-            shutil.rmtree(ref.train_dir, ignore_errors=True)
+            remove(ref)
 
 
-def write_marker(job: Job, *, reason: str, code: int, hint: str | None = None) -> None:
-    """Say why a run ended early, to the launcher and in a file; the first rank to say something wins."""
-    ended = {"reason": reason, "code": code, "hint": hint, "pid": os.getpid()}
-    tell("ended", ended)
-    # What ended the run may be the full disk that this file does not fit on either.
-    with contextlib.suppress(OSError, SamosaError):
-        if not job.marker_path.exists():
-            home.write_atomic(job.marker_path, json.dumps(ended) + "\n")
+def remove(ref: CheckpointRef) -> None:
+    """Delete a checkpoint of this run."""
+    ref.manifest_path.unlink()  # first: from here on it does not count
+    ref.model_path.unlink(missing_ok=True)
+    # After the model: a model without a meta would look like another program's.
+    ref.meta_path.unlink(missing_ok=True)
+    val_path(ref.directory, ref.step).unlink(missing_ok=True)
+    shutil.rmtree(ref.train_dir, ignore_errors=True)
