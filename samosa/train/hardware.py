@@ -5,19 +5,30 @@ import shutil
 import subprocess
 from importlib import metadata
 
-PEAK_BF16_FLOPS = {
-    "H200": 989.4e12,
-    "H100 PCIe": 756e12,
-    "H100 NVL": 835e12,
-    "H100": 989.4e12,
-    "B200": 2250e12,
-    "A100": 312e12,
-    "A10G": 70e12,
-    "L40S": 362e12,
-    "L4": 121e12,
-    "RTX 4090": 165.2e12,
+PEAK_BF16_TFLOPS = {
+    "GB200": 2500,
+    "B200": 2250,
+    "GH200": 989.4,
+    "H200 NVL": 835.5,
+    "H200": 989.4,
+    "H100 PCIe": 756,
+    "H100 NVL": 835.5,
+    "H100": 989.4,
+    "H20": 148,
+    "A100": 312,
+    "A40": 149.7,
+    "A30": 165,
+    "A10G": 70,
+    "A10": 125,
+    "L40S": 362,
+    "L40": 181,
+    "L4": 121,
+    "RTX 4090": 165.2,
+    "RTX 3090": 71,
 }
-"""Dense bf16 tensor-core FLOP/s with fp32 accumulation, no sparsity, from NVIDIA's data sheets; first match wins."""
+"""Dense bf16 tensor-core TFLOP/s with fp32 accumulation, no sparsity, from NVIDIA's data sheets; first match wins."""
+NOT_WHOLE = frozenset({"MIG", "Laptop", "Max-Q"})
+"""Words in the names of parts of a GPU, and of slower ones that go by the same name."""
 
 
 def cores() -> int:
@@ -43,4 +54,7 @@ def gpus() -> list[str]:
 
 def peak_flops(name: str) -> float | None:
     """Peak dense bf16 FLOP/s of a GPU by its name, None where it is not in the table (CPUs never are)."""
-    return next((rate for key, rate in PEAK_BF16_FLOPS.items() if key in name), None)
+    words = set(name.replace("-", " ").split()) | set(name.split())
+    if words & NOT_WHOLE:
+        return None
+    return next((rate * 1e12 for key, rate in PEAK_BF16_TFLOPS.items() if set(key.split()) <= words), None)

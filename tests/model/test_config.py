@@ -61,6 +61,24 @@ def test_attention_costs_what_its_windows_let_it_see():
 
 
 @pytest.mark.parametrize(
+    ("length", "pattern", "full", "causal"),
+    [
+        (2048, "SSSL", 4.775, 4.662),
+        (2048, "L", 5.285, None),
+        (4096, "SSSL", 5.172, None),
+        (16_384, "SSSL", 7.550, 6.644),
+    ],
+)
+def test_the_two_ways_to_count_attention_are_those_of_the_published_figures(length, pattern, full, causal):
+    config = from_depth(24, sequence_len=length, vocab_size=32768, window_pattern=pattern)
+    assert config.flops_per_token(length) / 1e9 == pytest.approx(full, abs=6e-4)
+    if causal is not None:
+        assert config.causal_flops_per_token(length) / 1e9 == pytest.approx(causal, abs=6e-4)
+    # d24 without its tables: 679,478,976 in matrices and 50,331,648 in the head.
+    assert config.scaling_params == 679_478_976 + 50_331_648
+
+
+@pytest.mark.parametrize(
     ("length", "short"),
     [(256, 128), (512, 128), (1024, 256), (2048, 512), (4096, 1024), (8192, 2048), (16_384, 4096)],
 )
