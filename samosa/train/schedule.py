@@ -1,7 +1,7 @@
 """Learning rate, momentum and weight decay as functions of the step: pure numbers, so a plan can print them first."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -80,6 +80,10 @@ class Schedule(Protocol):
 
     def at(self, step: int, steps: int) -> StepHyper: ...
 
+    def corners(self, steps: int) -> list[tuple[int, str]]:
+        """The steps where something begins or ends, and what: with the first and the last they tell the whole curve."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainSchedule:
@@ -106,6 +110,9 @@ class PretrainSchedule:
             weight_decay=cosine_weight_decay(step, steps, weight_decay=self.weight_decay),
         )
 
+    def corners(self, steps: int) -> list[tuple[int, str]]:
+        return _corners(steps, self.warmup_steps, self.warmdown_ratio, self.momentum)
+
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneSchedule:
@@ -131,13 +138,35 @@ class FinetuneSchedule:
             weight_decay=self.weight_decay,
         )
 
-
-def preview(schedule: Schedule, steps: int, *, rows: int = 9) -> list[tuple[int, StepHyper]]:
-    """Evenly spaced (step, values) of a run, first and last step included: what a plan prints."""
-    return [(step, schedule.at(step, steps)) for step in _evenly(steps, rows)]
+    def corners(self, steps: int) -> list[tuple[int, str]]:
+        return _corners(steps, math.ceil(self.warmup_ratio * steps), self.warmdown_ratio, self.momentum)
 
 
-def _evenly(steps: int, rows: int) -> Iterator[int]:
-    """Up to `rows` distinct steps from 0 to steps - 1."""
+def _corners(steps: int, warmup_steps: int, warmdown_ratio: float, momentum: Momentum) -> list[tuple[int, str]]:
+    warmdown_steps = round(warmdown_ratio * steps)
+    named = [(0, "first"), (steps // 2, "half"), (steps - 1, "last"), (momentum.warmup_steps, "momentum at its peak")]
+    if warmup_steps:
+        named.append((warmup_steps - 1, "warmed up"))
+    if warmdown_steps:
+        named.append((steps - warmdown_steps, "warmdown begins"))
+    return _within(steps, named)
+
+
+def sparkline(schedule: Schedule, steps: int, *, width: int = 60) -> str:
+    """The learning-rate multiplier over the run as one line of blocks, its highest value a full one."""
+    rates = [schedule.at(step, steps).lr for step in _evenly(steps, width)]
+    return "".join("▁▂▃▄▅▆▇█"[round(7 * rate / max(rates))] for rate in rates)
+
+
+def _evenly(steps: int, count: int) -> list[int]:
+    """Up to `count` distinct steps, the first and the last among them."""
     last = steps - 1
-    yield from sorted({round(last * i / max(rows - 1, 1)) for i in range(rows)} if last > 0 else {0})
+    return sorted({round(last * i / max(count - 1, 1)) for i in range(count)})
+
+
+def _within(steps: int, named: Iterable[tuple[int, str]]) -> list[tuple[int, str]]:
+    """The named steps that the run has, in order; one that is several things is named by all."""
+    names: dict[int, list[str]] = {}
+    for step, name in sorted((step, name) for step, name in named if 0 <= step < steps):
+        names.setdefault(step, []).append(name)
+    return [(step, ", ".join(said)) for step, said in names.items()]

@@ -10,8 +10,8 @@ from samosa.train.schedule import (
     FinetuneSchedule,
     PretrainSchedule,
     muon_momentum,
-    preview,
     progress_lr,
+    sparkline,
 )
 
 
@@ -65,7 +65,28 @@ def test_no_warmdown_means_a_flat_end():
     assert muon_momentum(450, 450, shape=PRETRAIN_MOMENTUM, warmdown_ratio=0.0) == PRETRAIN_MOMENTUM.peak
 
 
-def test_a_preview_names_the_first_and_the_last_step():
-    schedule = PretrainSchedule(warmup_steps=2, warmdown_ratio=0.5, final_lr_frac=0.0, weight_decay=0.1)
-    assert [step for step, _ in preview(schedule, 41, rows=5)] == [0, 10, 20, 30, 40]
-    assert preview(schedule, 1) == [(0, schedule.at(0, 1))]
+def test_the_corners_of_40_000_steps_are_where_the_curve_bends():
+    schedule = PretrainSchedule(warmup_steps=100, warmdown_ratio=0.2, final_lr_frac=0.05, weight_decay=0.028)
+    corners = dict(schedule.corners(40_000))
+    assert list(corners) == [0, 99, 400, 20_000, 32_000, 39_999]
+    rates = [schedule.at(step, 40_000).lr for step in range(40_000)]
+    bends = {s for s in range(1, 39_999) if abs(rates[s + 1] - 2 * rates[s] + rates[s - 1]) > 1e-6}
+    assert bends == {99, 32_000}
+
+
+@pytest.mark.parametrize("steps", [1, 2, 41])
+def test_a_short_run_has_only_corners_of_its_own(steps):
+    for schedule in (
+        PretrainSchedule(warmup_steps=40, warmdown_ratio=0.65, final_lr_frac=0.05, weight_decay=0.1),
+        FinetuneSchedule(warmup_ratio=0.1, warmdown_ratio=0.5, final_lr_frac=0.0, weight_decay=0.0),
+    ):
+        corners = [step for step, _ in schedule.corners(steps)]
+        assert corners == sorted(set(corners))
+        assert (corners[0], corners[-1]) == (0, steps - 1)
+        assert len(sparkline(schedule, steps)) == min(steps, 60)
+
+
+def test_the_sparkline_climbs_stays_and_falls():
+    schedule = PretrainSchedule(warmup_steps=10, warmdown_ratio=0.5, final_lr_frac=0.0, weight_decay=0.0)
+    line = sparkline(schedule, 100)
+    assert line[0] < line[8] == "█" == line[25] > line[45] > line[-1] == "▁"
