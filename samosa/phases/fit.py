@@ -34,7 +34,8 @@ from samosa.train.job import BROKEN, Job, own_fields, read_meta, read_val_bpb
 from samosa.train.settings import Train
 
 RENDERING = "1"  # raise it when the same conversation gives other ids or masks
-WITHOUT_EFFECT = {"micro_batch", "eval_every", "save_every", "keep", "wandb", "attention", "allow_fallback"}
+WITHOUT_EFFECT = {"micro_batch", "eval_every", "save_every", "keep", "keep_every", "keep_best", "wandb", "attention", "allow_fallback"}
+WITHOUT_EFFECT |= {"spike_factor", "max_strikes"}  # a run that they stopped goes on with others
 """Training settings that change how a run goes and not what comes out."""
 
 

@@ -30,16 +30,26 @@ class AfterStep:
 
     cadence: Cadence
     save: Callable[[int], None]
-    validate: Callable[[int], None]
+    validate: Callable[[int], bool]
+    """False where it was left because a rank was asked to stop."""
     record: Callable[[StepReport], None]
     rest: Callable[[], None] = lambda: None
     """Called at the end, so that the next step's time does not count what happened here."""
+    left: bool = False
+    """Whether a stop that a rank was asked for ended it: with a step to come, or in a validation."""
 
-    def __call__(self, report: StepReport) -> None:
+    def __call__(self, report: StepReport) -> bool:
+        """Record, save, validate. True when the run is to end with this step, which is saved then."""
         self.record(report)
-        if self.cadence.saves(report):
+        saves = self.cadence.saves(report)
+        if saves:
             self.save(report.step)
         # Who asked to stop is waiting. A validation left out is made up for on the way on.
-        if self.cadence.validates(report.step) and not (report.stop and report.step < self.cadence.steps):
-            self.validate(report.step)
+        due = self.cadence.validates(report.step) and not (report.stop and report.step < self.cadence.steps)
+        if due and not self.validate(report.step):
+            if not saves:
+                self.save(report.step)
+            self.left = True
+        self.left |= report.stop and report.step < self.cadence.steps
         self.rest()
+        return self.left

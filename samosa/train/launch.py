@@ -1,6 +1,5 @@
 """Starting training processes and seeing them through: signals in, talk and progress out, an outcome at the end."""
 
-import json
 import os
 import signal
 import subprocess
@@ -19,10 +18,10 @@ from samosa.home import CheckpointRef
 from samosa.train.events import LAUNCHED, parse
 from samosa.train.hardware import cores, gpus
 from samosa.train.job import Job, complete_checkpoints, finished, out_of_memory_hint, write_job
+from samosa.train.stop import SIGNALS, read_marker
 from samosa.train.tracking import Tracker
 
-WORKER = "samosa.train.worker"
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+WORKER = "samosa.train.rank"
 ERRORS: dict[int, type[SamosaError]] = {2: BadInput, 3: NotReady}
 
 
@@ -193,8 +192,8 @@ def _outcome(job: Job, code: int, told: dict[str, Any] | None, *, killed: bool) 
     if killed:
         return Outcome(130, newest, "stopped at once")
     marker = told  # torchrun's exit code is 1 whatever happened, and the marker file needs room on the disk
-    if marker is None and job.marker_path.exists():
-        marker = json.loads(job.marker_path.read_text())
+    if marker is None:
+        marker = read_marker(job)
     if marker is None and code == 0:
         return Outcome(0, finished(job))
     if marker is not None and marker["code"] == 130:

@@ -7,7 +7,7 @@ float32 the gradients and losses (AdamW's small eps and the orthogonalisation ma
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.profiler import record_function
 
 from samosa.train.distributed import World, agree, sync_only_if
+from samosa.train.guard import Guard, Window
 from samosa.train.objectives import Objective, total
 from samosa.train.optim import MuonAdamW
 from samosa.train.schedule import Schedule, StepHyper
@@ -29,7 +30,21 @@ class TrainState:
     step: int = 0
     """Optimizer steps done."""
     skipped: int = 0
-    """Steps among them whose gradients were not finite, so that nothing was updated."""
+    """Steps among them that the guard refused, so that nothing was updated."""
+    guard: Guard = field(default_factory=Guard)
+    skips: list[Window] = field(default_factory=list)
+    """Data that was left out for good, when the run went back."""
+
+    def cursor(self) -> dict[str, Any]:
+        """What a checkpoint keeps beside weights and optimizer."""
+        return {"step": self.step, "skipped": self.skipped, "skips": self.skips, "guard": self.guard.memory()}
+
+    def go_on_from(self, cursor: dict[str, Any]) -> None:
+        """Take up what a checkpoint kept; older ones knew neither the guard nor left out data."""
+        self.skipped = cursor["skipped"]
+        self.skips = [(first, end) for first, end in cursor.get("skips", [])]
+        if "guard" in cursor:
+            self.guard.recall(cursor["guard"])
 
 
 class Plan(Protocol):
@@ -61,6 +76,8 @@ class StepReport:
     """Some rank was asked to stop: this step is finished and saved, and no other begins."""
     data_seconds: float = 0.0
     """How long this rank waited for its rows."""
+    why: str = ""
+    """Why the step was skipped."""
 
     @property
     def loss(self) -> float:
@@ -74,11 +91,17 @@ def train(
     schedule: Schedule,
     where: World,
     *,
-    after_step: Callable[[StepReport], None],
+    after_step: Callable[[StepReport], bool | None],
     stop_asked: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Run optimizer steps up to plan.steps, from wherever state is; return early only when a rank is asked to stop."""
+    """Run optimizer steps up to plan.steps, from wherever state is.
+
+    Return early when a rank is asked to stop, when `after_step` returns True, and before a step when the guard is
+    exhausted.
+    """
     for step in range(state.step, plan.steps):
+        if state.guard.exhausted:
+            return
         counts = plan.counts(step)  # stored with the rows: no collective
         seen = {term: torch.zeros((), dtype=torch.float64, device=where.device) for term in objective.terms}
         rows = Fed(plan.micro_batches(step))
@@ -93,17 +116,19 @@ def train(
         with record_function("agree"):
             verdict = finite(state, seen, where, stop=stop_asked())
         hyper = schedule.at(step, plan.steps)  # arguments of the step, never state
-        if verdict.ok:
+        losses = {term: value / counts[term] if counts[term] else math.nan for term, value in verdict.sums.items()}
+        heard = sum(loss for term, loss in losses.items() if counts[term])
+        why = state.guard.judge(step + 1, finite=verdict.ok, loss=heard, grad_norm=verdict.grad_norm)
+        if not why:
             with record_function("optimizer"):
                 state.optimizer.step(hyper)
         else:
             state.skipped += 1
         state.optimizer.zero_grad()
         state.step = step + 1
-        losses = {term: value / counts[term] if counts[term] else math.nan for term, value in verdict.sums.items()}
-        report = StepReport(state.step, losses, verdict.grad_norm, hyper, not verdict.ok, verdict.stop, rows.seconds)
-        after_step(report)
-        if verdict.stop:
+        skipped = bool(why)
+        report = StepReport(state.step, losses, verdict.grad_norm, hyper, skipped, verdict.stop, rows.seconds, why)
+        if after_step(report) or verdict.stop:
             return
 
 

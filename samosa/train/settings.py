@@ -57,10 +57,20 @@ class Train(Recipe):
 
     eval_every: NonNegativeInt
     """Steps between validations; 0 validates at the last step only. The last step is always validated."""
+    spike_factor: NonNegativeFloat
+    """A step is skipped when its loss or gradient norm lies this many robust deviations above the median of the last
+    64; 0 skips only what is not finite."""
+    max_strikes: NonNegativeInt
+    """So many skipped steps (among ten times as many) send the run back to the checkpoint before them, from which it
+    goes on without the data of those steps; 0 never does."""
     save_every: NonNegativeInt
     """Steps between checkpoints; 0 saves at the last step only."""
     keep: NonNegativeInt
-    """Checkpoints of this run that stay on disk, newest first; 0 keeps all."""
+    """Checkpoints of this run that stay on disk, newest first; 0 keeps all. One with a `keep_<step>` file stays too."""
+    keep_every: NonNegativeInt
+    """Besides those, every checkpoint whose step is a multiple of this stays; 0 for none."""
+    keep_best: bool
+    """Besides those, the checkpoint of the lowest validation bits per byte stays."""
     seed: int
     """Order of the rows, and the weights of a model that starts from nothing."""
     overlong: Literal["error", "drop", "split"]
@@ -84,6 +94,8 @@ class Train(Recipe):
             raise ValueError(f'schedule "{self.schedule}" needs {wanted}')
         if getattr(self, other) is not None:
             raise ValueError(f'{other} has no effect under schedule "{self.schedule}"; use {wanted}')
+        if not self.keep and (self.keep_every or self.keep_best):
+            raise ValueError("keep_every and keep_best have no effect with keep 0, which keeps all")
         return self
 
 

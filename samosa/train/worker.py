@@ -1,116 +1,171 @@
-"""One rank of a training run: `python -m samosa.train.worker JOB.json`, by itself or under torchrun."""
+"""A rank's work: set up from wherever the run was left, train, and leave the last step saved and validated."""
 
-import contextlib
 import gc
-import math
 import os
-import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from samosa.data.loader import Plan, in_order
+from samosa.data.loader import Plan
 from samosa.data.rows import PackedRows
-from samosa.errors import BadInput, SamosaError
-from samosa.model.checkpoint import load_token_bytes
-from samosa.train import bpb
-from samosa.train.distributed import World, share, world, wrap
+from samosa.errors import BadInput
+from samosa.train.distributed import World, share, wrap
 from samosa.train.events import tell
+from samosa.train.guard import Guard, Skipping
 from samosa.train.hardware import peak_flops
 from samosa.train.hooks import AfterStep, Cadence
-from samosa.train.job import Job, out_of_memory_hint, read_job, val_path
+from samosa.train.job import Job, val_path
 from samosa.train.loop import TrainState, train
 from samosa.train.objectives import NextToken
 from samosa.train.optim import MuonAdamW
-from samosa.train.progress import Progress, truncate_metrics
-from samosa.train.session import (
-    Checkpoints,
-    Start,
-    StopFlag,
-    begin,
-    decide_backend,
-    decide_dtype,
-    only_one,
-    write_marker,
-)
+from samosa.train.progress import Progress, Work, truncate_metrics
+from samosa.train.retreat import Retreat, retreat
+from samosa.train.saving import Checkpoints
+from samosa.train.session import Start, begin, decide_backend, decide_dtype
 from samosa.train.settings import schedule_of
-
-
-def main(argv: list[str]) -> int:
-    """Train what the job file says. 0 also for a run that was stopped: the marker says so, and with which code."""
-    job = read_job(Path(argv[0]))
-    stop = StopFlag()
-    stop.install()
-    tell("rank", os.getpid())
-    try:
-        with world() as where, only_one(job) if where.leads else contextlib.nullcontext():
-            if where.leads:
-                job.marker_path.unlink(missing_ok=True)
-            run(job, where, stop)
-        return 0
-    except SamosaError as problem:
-        write_marker(job, reason=problem.message, code=problem.exit_code, hint=problem.hint)
-        with contextlib.suppress(OSError):  # train.log may lie on a full disk
-            print(f"error: {problem.message}\nhint: {problem.hint}", file=sys.stderr)
-        return problem.exit_code
-    except Exception as bug:
-        write_marker(job, reason=_short(bug), code=1, hint=_remedy(bug, job))
-        raise
+from samosa.train.stop import StopFlag, write_marker
+from samosa.train.validation import Validation, asked, check_rows
 
 
 def run(job: Job, where: World, stop: StopFlag) -> None:
-    """Set up, train to the last step or until asked to stop, and leave the last step saved and validated."""
-    settings = job.settings
+    """Train to the last step or until asked to stop, going back where the guard demands it."""
     if where.leads:
         tell("pid", os.getpid())
-    _check_validation(job)
-    dtype = decide_dtype(job, where)
-    start = begin(job, dtype, decide_backend(settings, dtype, where), where)
-    plan = _plan(job, where)
-    state = _state(job, start, where, dtype)
-    checkpoints = Checkpoints(job, state, start, plan.steps, dtype, where)
-    progress = _progress(job, start, plan, where, gone=lambda: stop.ask("the launcher is gone"))
-
-    def validate(step: int) -> None:
-        if job.val_dir is None:
+    back: Retreat | None = None
+    while True:
+        back = _from_newest(job, where, stop, back)
+        if back is None:
             return
-        value = _val_bpb(job, start, where, step)
-        if where.leads:
-            checkpoints.write_val(step, value)
-            progress.validated(step, value)
+        gc.unfreeze()
+        gc.collect()  # the old weights, before new ones are loaded
 
-    cadence = Cadence(plan.steps, settings.save_every, settings.eval_every)
-    owed = False
-    if where.leads:
-        validated = truncate_metrics(job.metrics_path, start.step)
-        owed = bool(start.step) and cadence.validates(start.step) and start.step not in validated
-        owed |= start.step == plan.steps and not val_path(Path(job.out_dir), start.step).exists()
-        tell("say", f"{start.origin}: step {start.step} of {plan.steps}, {plan.rows_per_step} rows a step")
-        tell("begin", start.step)
-    if share(int(owed), where):
-        validate(start.step)
 
-    record = progress.record if where.leads else lambda report: None
-    after_step = AfterStep(cadence, checkpoints.save, validate, record, rest=progress.rest)
+def _from_newest(job: Job, where: World, stop: StopFlag, back: Retreat | None) -> Retreat | None:
+    """Train on from the newest checkpoint. Returns where to go back to, None when finished or stopped."""
+    run = _set_up(job, where, stop, back)
+    if asked(stop.asked, where):
+        run.stopped()
+        return None
+    if share(int(run.owes_validation()), where) and not run.validate(run.state.step):
+        run.stopped()
+        return None
     gc.collect()
     gc.freeze()  # what is set up now lives as long as the run: no collection needs to look at it again
-    progress.rest()
-    train(state, NextToken(), plan, schedule_of(settings), where, after_step=after_step, stop_asked=stop.asked)
-    if state.step < plan.steps and where.leads:
-        reason = f"{stop.reason or 'another rank was asked to stop'}; step {state.step} of {plan.steps} is saved"
-        write_marker(job, reason=reason, code=130)
+    if not run.train():
+        run.stopped()
+    elif run.state.step < run.data.steps:
+        return retreat(job, run.state, run.data, where, back)
+    return None
 
 
-def _check_validation(job: Job) -> None:
-    """Raise BadInput for validation rows without an answer in them, before a step is paid for."""
-    if job.val_dir is not None and not PackedRows.load(Path(job.val_dir)).counts["nll"].sum():
-        raise _no_byte(job)
+@dataclass
+class _Run:
+    """One rank's run from where it was taken up, all set up."""
+
+    job: Job
+    where: World
+    stop: StopFlag
+    state: TrainState
+    data: Skipping
+    checkpoints: Checkpoints
+    validation: Validation
+    cadence: Cadence
+    progress: Progress
+    validated: frozenset[int]
+    """Steps whose validation is in metrics.jsonl; known to rank 0 alone."""
+
+    def train(self) -> bool:
+        """Run the loop. False when it was left because a rank was asked to stop."""
+        record = self.progress.record if self.where.leads else lambda report: None
+        after_step = AfterStep(self.cadence, self.save, self.validate, record, rest=self.progress.rest)
+        schedule = schedule_of(self.job.settings)
+        self.progress.rest()
+        try:
+            train(
+                self.state,
+                NextToken(),
+                self.data,
+                schedule,
+                self.where,
+                after_step=after_step,
+                stop_asked=self.stop.asked,
+            )
+        except Exception as bug:
+            bug.add_note(f"in step {min(self.state.step + 1, self.data.steps)} of {self.data.steps}")
+            raise
+        self.finish_saving()
+        return not after_step.left
+
+    def save(self, step: int) -> None:
+        with self.progress.saving():
+            self.checkpoints.save(step)
+
+    def finish_saving(self) -> None:
+        """Wait until what is being saved is on disk; raises what that failed with."""
+        with self.progress.saving():
+            self.checkpoints.wait()
+
+    def validate(self, step: int) -> bool:
+        """Validate and write it down. False where that was left because a rank was asked to stop."""
+        if self.job.val_dir is None:
+            return True
+        value = self.validation.bits_per_byte(step)
+        if value is None:
+            return False
+        self.finish_saving()  # the result is put beside the checkpoint of this step
+        if self.where.leads:
+            self.checkpoints.write_val(step, value)
+            self.progress.validated(step, value)
+        return True
+
+    def owes_validation(self) -> bool:
+        """Whether the step gone on from was to be validated and was not. Rank 0 knows."""
+        step, last = self.state.step, self.data.steps
+        if not self.where.leads or not step:
+            return False
+        lost = step == last and not val_path(Path(self.job.out_dir), step).exists()
+        return lost or (self.cadence.validates(step) and step not in self.validated)
+
+    def stopped(self) -> None:
+        """Leave the marker of a run that was asked to stop."""
+        if self.where.leads:
+            step = self.state.step
+            what = f"step {step} of {self.data.steps} is saved" if step else "before the first step"
+            write_marker(self.job, reason=f"{self.stop.reason or 'another rank was asked to stop'}; {what}", code=130)
 
 
-def _no_byte(job: Job) -> BadInput:
-    return BadInput(
-        f"the validation rows in {job.val_dir} supervise no byte", hint="name a validation file with answers in it"
+def _set_up(job: Job, where: World, stop: StopFlag, back: Retreat | None) -> _Run:
+    settings = job.settings
+    check_rows(job)
+    dtype = decide_dtype(job, where)
+    start = begin(job, dtype, decide_backend(settings, dtype, where), where)
+    state = _state(job, start, where, dtype)
+    if back is not None:
+        state.skips += back.skips
+    plan = _plan(job, where)
+    data = Skipping(plan, state.skips)
+    progress = _progress(job, start, plan, where, gone=lambda: stop.ask("the launcher is gone"))
+    validated: frozenset[int] = frozenset()
+    if where.leads:
+        past = truncate_metrics(job.metrics_path, start.step)
+        progress.dollars_before, progress.val_bpb, validated = past.dollars, past.val_bpb, past.validated
+        tell("say", f"{start.origin}: step {start.step} of {plan.steps}, {plan.rows_per_step} rows a step")
+        tell("begin", start.step)
+        if back is not None:
+            progress.went_back(start.step, back.skips)
+    return _Run(
+        job=job,
+        where=where,
+        stop=stop,
+        state=state,
+        data=data,
+        checkpoints=Checkpoints(job, state, start, plan.steps, dtype, where),
+        validation=Validation(job, start.model, where, stop.asked),
+        cadence=Cadence(plan.steps, settings.save_every, settings.eval_every),
+        progress=progress,
+        validated=validated,
     )
 
 
@@ -146,61 +201,29 @@ def _state(job: Job, start: Start, where: World, dtype: torch.dtype) -> TrainSta
         variant=settings.muon_variant,
         ns_dtype=dtype,
     )
-    state = TrainState(wrap(start.model, where), optimizer, start.step)
+    guard = Guard(settings.spike_factor, settings.max_strikes)
+    state = TrainState(wrap(start.model, where), optimizer, start.step, guard=guard)
     if start.train_state is not None:
         optimizer.load_state_dict(start.train_state["optimizer"])
-        state.skipped = start.train_state["cursor"]["skipped"]
+        state.go_on_from(start.train_state["cursor"])
     return state
 
 
-def _val_bpb(job: Job, start: Start, where: World, step: int) -> float:
-    assert job.val_dir is not None
-    rows = PackedRows.load(Path(job.val_dir))
-    mine = in_order(rows, micro_batch=job.settings.micro_batch, world_size=where.size, rank=where.rank)
-    token_bytes = load_token_bytes(Path(job.tokenizer_dir)).to(where.device)
-    value = bpb.evaluate(start.model, (batch.to(where.device) for batch in mine), token_bytes, where)
-    if value is None:
-        raise _no_byte(job)
-    if not math.isfinite(value):
-        less = f"--set train.init_lr_frac={job.settings.init_lr_frac / 2:g}"
-        raise SamosaError(
-            f"the validation loss is not finite at step {step}",
-            hint=f"lower the learning rates, under another tag: {less} --tag {job.tag}b",
-        )
-    return value
-
-
 def _progress(job: Job, start: Start, plan: Plan, where: World, *, gone: Callable[[], None]) -> Progress:
-    settings = job.settings
+    settings, config = job.settings, start.model.config
     peak = peak_flops(torch.cuda.get_device_name(where.device)) if where.device.type == "cuda" else None
-    return Progress(
-        metrics=job.metrics_path,
+    groups = ("matrix", "embedding", "unembedding", "scalar")
+    work = Work(
         steps=plan.steps,
         tokens_per_step=settings.tokens_per_step,
-        matrix_lr=settings.matrix_lr,
-        flops_per_token=start.model.config.flops_per_token(settings.length),
+        rates={group: getattr(settings, f"{group}_lr") for group in groups},
+        flops_per_token=config.flops_per_token(settings.length),
+        causal_flops_per_token=config.causal_flops_per_token(settings.length),
+        parameters=config.n_params()["total"],
+        scaling_parameters=config.scaling_params,
         peak_flops=peak and peak * where.size,
         price_per_hour=job.price_per_hour,
-        gone=gone,
     )
-
-
-def _short(bug: Exception) -> str:
-    """The bug in one line; its traceback is in train.log."""
-    first = next(iter(str(bug).splitlines()), "")
-    return f"{type(bug).__name__}: {first[:300]}"
-
-
-def _remedy(bug: Exception, job: Job) -> str | None:
-    """What to change when memory ran out, here or (which looks like a lost connection) on another rank."""
-    hint = out_of_memory_hint(job.settings.micro_batch)
-    # torch says a failed allocation on the CPU, and a peer that left gloo, with a plain RuntimeError.
-    if isinstance(bug, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(bug):
-        return hint
-    if isinstance(bug, torch.distributed.DistError) or "gloo" in str(bug):
-        return f"another rank died first, see its traceback; if there is none, {hint}"
-    return None
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    if where.leads and peak:
+        tell("say", f"MFU is the share of {where.size} x {peak / 1e12:g} TFLOP/s (bf16), windows counted as full")
+    return Progress(job.metrics_path, work, where.device, gone=gone)

@@ -17,9 +17,11 @@ from samosa import home
 from samosa.data.packing import Doc, pack_documents
 from samosa.errors import BadInput, NotReady, SamosaError
 from samosa.model.checkpoint import load_model, load_train_state
-from samosa.train import events, session, worker
+from samosa.train import events, rank, session, validation, worker
+from samosa.train import stop as stopping
 from samosa.train.job import complete_checkpoints, finished, read_meta, read_val_bpb, val_path, write_job
-from samosa.train.session import StopFlag
+from samosa.train.progress import MEASURED
+from samosa.train.stop import StopFlag
 from tests.train.jobs import SETTINGS, make_job
 from tests.train.tiny import ALONE
 
@@ -41,6 +43,18 @@ def train_here(job, stop=None):
     return complete_checkpoints(job)
 
 
+class AskedFor(StopFlag):
+    """Asked to stop from the n-th look on: the first is before the first step, then one in each step."""
+
+    def __init__(self, looks):
+        super().__init__("SIGINT")
+        self.looks = looks
+
+    def asked(self):
+        self.looks -= 1
+        return self.looks < 1
+
+
 def weights(ref):
     return load_model(ref)[0].state_dict()
 
@@ -55,7 +69,7 @@ def metrics(job):
 
 
 def without_times(records):
-    return [{k: v for k, v in record.items() if k not in ("seconds", "tok_per_s")} for record in records]
+    return [{k: v for k, v in record.items() if k not in MEASURED} for record in records]
 
 
 def test_a_run_leaves_its_checkpoints_its_metrics_and_its_validations(samosa_home):
@@ -154,10 +168,8 @@ def test_a_run_killed_at_every_moment_goes_on_to_the_same_bits(samosa_home):
 def test_a_broken_newest_checkpoint_is_said_and_the_one_before_it_resumed(samosa_home, capsys):
     whole = train_here(make_job("whole"))[-1]
     job = make_job("broken")
-    stop = StopFlag()
-    stop.ask("SIGINT")
     for _ in range(4):  # each goes on for one step
-        train_here(job, stop)
+        train_here(job, AskedFor(2))
     assert [ref.step for ref in complete_checkpoints(job)] == [1, 2, 3, 4]
     newest = complete_checkpoints(job)[-1].model_path
     newest.write_bytes(newest.read_bytes()[:-100])
@@ -196,7 +208,7 @@ def test_a_finished_run_that_lost_its_validation_is_validated_again(samosa_home)
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_model_that_diverged_is_not_blamed_on_the_validation_rows(samosa_home, monkeypatch, value):
-    monkeypatch.setattr(worker.bpb, "evaluate", lambda *_: value)
+    monkeypatch.setattr(validation.bpb, "evaluate", lambda *_: value)
     with pytest.raises(SamosaError, match="validation loss is not finite at step 1") as raised:
         train_here(make_job("diverged", steps=1))
     assert raised.value.exit_code == 1
@@ -260,9 +272,7 @@ def test_the_choice_of_dtype_is_made_once(samosa_home, monkeypatch):
 
 def test_checkpoints_carried_here_alone_keep_their_dtype(samosa_home, monkeypatch):
     job = make_job("carried", dtype="auto", steps=2, save_every=1, eval_every=0)
-    stop = StopFlag()
-    stop.ask("SIGTERM")
-    train_here(job, stop)
+    train_here(job, AskedFor(2))
     (Path(job.run_dir) / session.DECIDED_FILE).unlink()
     chosen = read_meta(complete_checkpoints(job)[-1])["samosa"]["dtype"]
     monkeypatch.setattr(session, "choose_dtype", lambda *_: pytest.fail("decided again"))
@@ -287,7 +297,7 @@ def test_a_crash_is_said_to_the_launcher_and_keeps_its_traceback(samosa_home, mo
     monkeypatch.setattr(worker, "run", crash)
     monkeypatch.setattr(StopFlag, "install", lambda self: None)
     with pytest.raises(type(bug)):
-        worker.main([str(write_job(job))])
+        rank.main([str(write_job(job))])
     marker = json.loads(job.marker_path.read_text())
     assert marker["code"] == 1 and type(bug).__name__ in marker["reason"]
     assert marker["hint"] is None if hint is None else hint in marker["hint"]
@@ -301,10 +311,10 @@ def test_a_full_disk_is_told_to_the_launcher_though_no_marker_fits_on_it(samosa_
         raise NotReady("the disk is full", hint="free some")
 
     monkeypatch.setattr(worker, "run", full)
-    monkeypatch.setattr(session.home, "write_atomic", full)
+    monkeypatch.setattr(stopping.home, "write_atomic", full)
     monkeypatch.setattr(StopFlag, "install", lambda self: None)
     monkeypatch.setenv(events.LAUNCHED, "1")
-    assert worker.main([str(path)]) == 3
+    assert rank.main([str(path)]) == 3
     told = [event for line in capfd.readouterr().out.splitlines() if "ended" in (event := events.parse(line) or {})]
     assert [told[0]["ended"][key] for key in ("reason", "code", "hint")] == ["the disk is full", 3, "free some"]
     assert not job.marker_path.exists()
@@ -314,6 +324,6 @@ def test_an_error_for_a_person_ends_the_worker_with_its_code(samosa_home, monkey
     job = make_job("unready")
     monkeypatch.setattr(StopFlag, "install", lambda self: None)
     path = write_job(replace(job, rows_dir=str(samosa_home / "nothing")))
-    assert worker.main([str(path)]) == 3
+    assert rank.main([str(path)]) == 3
     assert json.loads(job.marker_path.read_text())["hint"].endswith("pack again")
     assert "Traceback" not in capsys.readouterr().err
