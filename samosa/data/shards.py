@@ -58,10 +58,22 @@ def documents(paths: Iterable[Path], *, column: str = "text") -> Iterator[str]:
             raise BadInput(f"{path} cannot be read as parquet: {error}", hint="fetch this shard again") from error
 
 
-def _shard_texts(path: Path, shard: pq.ParquetFile, column: str) -> Iterator[str]:
-    names = shard.schema_arrow.names
+def require_column(paths: Iterable[Path], column: str = "text") -> None:
+    """Raise BadInput for the first shard that is not parquet or lacks the column; reads no more than the footers."""
+    for path in paths:
+        try:
+            _require(path, pq.read_schema(path).names, column)
+        except (OSError, pa.ArrowException) as error:
+            raise BadInput(f"{path} cannot be read as parquet: {error}", hint="fetch this shard again") from error
+
+
+def _require(path: Path, names: Sequence[str], column: str) -> None:
     if column not in names:
         raise BadInput(f"{path} has no column {column!r}", hint=f"its columns: {', '.join(names)}")
+
+
+def _shard_texts(path: Path, shard: pq.ParquetFile, column: str) -> Iterator[str]:
+    _require(path, shard.schema_arrow.names, column)
     row = 0
     for group in range(shard.num_row_groups):
         for text in shard.read_row_group(group, columns=[column]).column(0).to_pylist():

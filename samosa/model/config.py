@@ -142,7 +142,7 @@ class ModelConfig:
             "window_pattern": self.window_pattern,
             "windows": list(self.layer_windows),
             "rope_base": self.rope_base,
-            "yarn": None if self.yarn is None else asdict(self.yarn),
+            **({} if self.yarn is None else {"yarn": asdict(self.yarn)}),
             "train_len": self.train_len,
             "readable_by_nanochat": match is not None,
         }
