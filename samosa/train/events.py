@@ -13,8 +13,8 @@ from samosa import console
 LAUNCHED = "SAMOSA_LAUNCHED"
 """Set in the environment of a process whose stdout the launcher reads."""
 
-Kind = Literal["say", "warn", "live", "rank", "pid", "begin", "ended"]
-"""`rank` is the process id of any rank, `pid` that of the rank which takes signals."""
+Kind = Literal["say", "warn", "live", "attempt", "rank", "begin", "ended"]
+"""`rank` is the process id of a rank, which takes signals from now on; `attempt` how often torchrun restarted it."""
 
 
 def tell(kind: Kind, value: str | int | dict[str, Any]) -> bool:

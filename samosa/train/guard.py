@@ -5,7 +5,7 @@ remembers is part of a checkpoint, so that a run that was interrupted skips what
 """
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -58,6 +58,10 @@ class Guard:
     def exhausted(self) -> bool:
         """Whether so many steps were refused that the weights themselves must be doubted."""
         return 0 < self.max_strikes <= len(self.strikes)
+
+    def refuge(self, steps: Iterable[int]) -> int | None:
+        """Which of the saved steps the run goes back to should the guard be exhausted; None without a refused step."""
+        return max((step for step in steps if step < self.strikes[0]), default=0) if self.strikes else None
 
     def memory(self) -> dict[str, Any]:
         """What a checkpoint keeps of it."""

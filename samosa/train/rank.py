@@ -11,7 +11,7 @@ from pathlib import Path
 from samosa.errors import SamosaError
 from samosa.train.events import tell
 from samosa.train.job import Job, out_of_memory_hint, read_job
-from samosa.train.stop import StopFlag, given_up, write_marker
+from samosa.train.stop import StopFlag, given_up, restarts, write_marker
 
 
 def main(argv: list[str]) -> int:
@@ -19,6 +19,8 @@ def main(argv: list[str]) -> int:
     stop = StopFlag()
     stop.install()
     job = read_job(Path(argv[0]))
+    if attempt := restarts():
+        tell("attempt", attempt)
     tell("rank", os.getpid())
     if given_up(job):
         return 0

@@ -29,13 +29,11 @@ def retreat(job: Job, state: TrainState, data: Skipping, where: World, before: R
 
     Every rank calls it. Raises SamosaError when the run comes back to the same place a second time.
     """
-    strikes, place = state.guard.strikes, 0
-    if where.leads:
-        place = max((ref.step for ref in complete_checkpoints(job) if ref.step < strikes[0]), default=0)
-    place = share(place, where)
+    saved = [ref.step for ref in complete_checkpoints(job)] if where.leads else []
+    place = share(state.guard.refuge(saved) or 0, where)
     if before is not None and before.step == place:
         raise SamosaError(
-            f"{len(strikes)} steps up to step {state.step} were refused ({state.guard.why}), again after going back to "
+            f"{len(state.guard.strikes)} steps up to step {state.step} were refused ({state.guard.why}), again after going back to "
             f"step {place} and leaving out the data that did it",
             hint="raise train.spike_factor or train.max_strikes and run it again, or lower the learning rates under"
             f" another tag: --set train.init_lr_frac={job.settings.init_lr_frac / 2:g} --tag {job.tag}b",

@@ -56,5 +56,9 @@ def read_marker(job: Job) -> dict[str, Any] | None:
 
 def given_up(job: Job) -> bool:
     """Whether torchrun started this process again after an end that another start does not mend."""
-    restarted = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
-    return restarted and bool((read_marker(job) or {}).get("final"))
+    return restarts() > 0 and bool((read_marker(job) or {}).get("final"))
+
+
+def restarts() -> int:
+    """How often torchrun has started the processes again."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))

@@ -2,16 +2,18 @@
 
 import gc
 import os
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from samosa import home
 from samosa.data.loader import Plan
 from samosa.data.rows import PackedRows
-from samosa.errors import BadInput
-from samosa.train.distributed import World, share, wrap
+from samosa.errors import BadInput, NotReady
+from samosa.train.distributed import World, agree, share, wrap
 from samosa.train.events import tell
 from samosa.train.guard import Guard, Skipping
 from samosa.train.hardware import peak_flops
@@ -31,8 +33,7 @@ from samosa.train.validation import Validation, asked, check_rows
 
 def run(job: Job, where: World, stop: StopFlag) -> None:
     """Train to the last step or until asked to stop, going back where the guard demands it."""
-    if where.leads:
-        tell("pid", os.getpid())
+    _check_disk(job, where)
     back: Retreat | None = None
     while True:
         back = _from_newest(job, where, stop, back)
@@ -92,20 +93,17 @@ class _Run:
                 after_step=after_step,
                 stop_asked=self.stop.asked,
             )
-        except Exception as bug:
+        except BaseException as bug:
+            self.checkpoints.close()
             bug.add_note(f"in step {min(self.state.step + 1, self.data.steps)} of {self.data.steps}")
             raise
-        self.finish_saving()
+        with self.progress.saving():
+            self.checkpoints.wait()
         return not after_step.left
 
     def save(self, step: int) -> None:
         with self.progress.saving():
             self.checkpoints.save(step)
-
-    def finish_saving(self) -> None:
-        """Wait until what is being saved is on disk; raises what that failed with."""
-        with self.progress.saving():
-            self.checkpoints.wait()
 
     def validate(self, step: int) -> bool:
         """Validate and write it down. False where that was left because a rank was asked to stop."""
@@ -114,7 +112,6 @@ class _Run:
         value = self.validation.bits_per_byte(step)
         if value is None:
             return False
-        self.finish_saving()  # the result is put beside the checkpoint of this step
         if self.where.leads:
             self.checkpoints.write_val(step, value)
             self.progress.validated(step, value)
@@ -167,6 +164,22 @@ def _set_up(job: Job, where: World, stop: StopFlag, back: Retreat | None) -> _Ru
         progress=progress,
         validated=validated,
     )
+
+
+def _check_disk(job: Job, where: World) -> None:
+    """Raise NotReady on every rank unless all nodes see the run's folder: each rank saves its part of a checkpoint."""
+    if int(os.environ.get("LOCAL_WORLD_SIZE", where.size)) == where.size:
+        return
+    path, token = Path(job.run_dir) / "meeting", share(random.SystemRandom().getrandbits(31), where)
+    if where.leads:
+        home.write_atomic(path, str(token))
+    share(0, where)  # until it is written
+    alone = not path.exists() or path.read_text() != str(token)
+    if agree(torch.tensor(float(alone), device=where.device), where).item():
+        raise NotReady(
+            f"not all nodes see {path.parent} of node 0",
+            hint="set SAMOSA_HOME to a folder on a disk that all nodes share",
+        )
 
 
 def _plan(job: Job, where: World) -> Plan:

@@ -37,7 +37,7 @@ from samosa.train.job import read_job
 job = read_job(pathlib.Path(sys.argv[1]))
 asked = []
 signal.signal(signal.SIGTERM, lambda *_: asked.append(1))
-print(json.dumps({"pid": os.getpid()}), flush=True)
+print(json.dumps({"rank": os.getpid()}), flush=True)
 while not asked:
     time.sleep(0.01)
 job.marker_path.write_text(json.dumps({"reason": "SIGTERM; step 4 of 12 is saved", "code": 130, "hint": None}))
@@ -45,7 +45,7 @@ job.marker_path.write_text(json.dumps({"reason": "SIGTERM; step 4 of 12 is saved
 DEAF = """
 import json, os, signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-print(json.dumps({"pid": os.getpid()}), flush=True)
+print(json.dumps({"rank": os.getpid()}), flush=True)
 time.sleep(60)
 """
 
@@ -57,7 +57,7 @@ def worker(monkeypatch, tmp_path):
     def place(text):
         script = tmp_path / "worker.py"
         script.write_text("import sys\n" + text)
-        monkeypatch.setattr(launch, "command", lambda path, nproc: [sys.executable, str(script), str(path)])
+        monkeypatch.setattr(launch, "command", lambda path, nproc, gang: [sys.executable, str(script), str(path)])
 
     return place
 
@@ -124,7 +124,7 @@ def test_a_second_signal_ends_ranks_that_have_sessions_of_their_own(samosa_home,
         "import json, os, signal, subprocess, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
         "code = 'import json, os, time; print(json.dumps({\"rank\": os.getpid()}), flush=True); time.sleep(60)'\n"
         "for _ in range(2):\n    subprocess.Popen([sys.executable, '-c', code], start_new_session=True)\n"
-        'print(json.dumps({"pid": os.getpid()}), flush=True)\ntime.sleep(60)\n'
+        'print(json.dumps({"rank": os.getpid()}), flush=True)\ntime.sleep(60)\n'
     )
     began, before = time.monotonic(), signal.getsignal(signal.SIGTERM)
     ask_after(lambda: signal.getsignal(signal.SIGTERM) != before, signal.SIGTERM, signal.SIGTERM)
@@ -135,7 +135,7 @@ def test_a_second_signal_ends_ranks_that_have_sessions_of_their_own(samosa_home,
 def test_a_rank_that_joins_after_everything_was_stopped_is_ended(samosa_home):
     sleepers = [subprocess.Popen(["sleep", "60"], start_new_session=True) for _ in range(3)]
     group, early, late = sleepers
-    ranks = launch._Worker(group=group.pid)
+    ranks = launch._Ranks(group=group.pid)
     ranks.joined(early.pid)
     ranks.asked = 1
     ranks.take(signal.SIGINT, None)
@@ -205,7 +205,7 @@ def test_other_training_under_the_same_tag_is_refused_before_anything_starts(sam
 def test_several_processes_meet_on_the_loopback():
     line = launch.command(Path("job.json"), 4)
     assert "--nproc-per-node=4" in line and "--rdzv-endpoint=127.0.0.1:0" in line
-    assert line[-3:] == ["-m", "samosa.train.worker", "job.json"]
+    assert line[-3:] == ["-m", "samosa.train.rank", "job.json"]
 
 
 def test_the_cores_are_shared_out_unless_the_person_says_otherwise(monkeypatch):
