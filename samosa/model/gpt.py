@@ -11,107 +11,21 @@ from dataclasses import replace
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
-from samosa.model.attention import attend, choose_backend, documents
+from samosa.model import fp8
+from samosa.model.attention import choose_backend, documents
+from samosa.model.block import QK_SCALE, Block, Context, Embedding, Linear
 from samosa.model.cache import KVCache
-from samosa.model.config import GATE_CHANNELS, SMEAR_CHANNELS, ModelConfig
+from samosa.model.config import SMEAR_CHANNELS, ModelConfig
 from samosa.model.decode import CacheStep
 from samosa.model.head import nll_none, nll_sum, softcap
 from samosa.model.layout import Layout
-from samosa.model.pointwise import relu_squared, rms_norm
+from samosa.model.pointwise import rms_norm
 from samosa.model.rope import rope_table
 
-QK_SCALE = 1.2  # after QK norm, on q and on k
-VALUE_GATE = 3.0  # value-embedding gates lie in 0 .. 3
 ROPE_LENGTHS = 10  # the rotation table starts at this many sequence lengths; it grows when a row is longer
-
-
-class Linear(nn.Linear):
-    """A bias-free linear map whose fp32 weight is cast to the dtype of what goes in."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(inputs, outputs, bias=False)
-
-    def reset_parameters(self) -> None:
-        """Leave the memory as it is: init_weights or a checkpoint fills it."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight.to(x.dtype))
-
-
-class Embedding(nn.Embedding):
-    """A table whose memory init_weights or a checkpoint fills."""
-
-    def reset_parameters(self) -> None:
-        """Leave the memory as it is."""
-
-
-class Context:
-    """What every layer needs of a batch. Made once a forward pass; cos and sin are [B or 1, T, 1, D / 2]."""
-
-    def __init__(self, ids: Tensor, cos: Tensor, sin: Tensor, layout: Layout | None, step: CacheStep | None) -> None:
-        self.ids = ids
-        self.cos, self.sin = cos, sin
-        self.layout = layout
-        self.step = step
-
-    def rotate(self, x: Tensor) -> Tensor:
-        """RoPE on halves, by -theta (arXiv:2104.09864, eq. 34, turning the other way): x [B, T, H, D]."""
-        left, right = x.chunk(2, dim=-1)
-        return torch.cat([left * self.cos + right * self.sin, right * self.cos - left * self.sin], dim=-1)
-
-
-class Attention(nn.Module):
-    def __init__(self, config: ModelConfig, layer: int) -> None:
-        super().__init__()
-        width = config.n_embd
-        self.layer = layer
-        self.window = config.layer_windows[layer]
-        self.qk_scale = QK_SCALE * config.attention_scale
-        self.head_dim = config.head_dim
-        self.c_q = Linear(width, width)
-        self.c_k = Linear(width, config.kv_dim)
-        self.c_v = Linear(width, config.kv_dim)
-        self.c_proj = Linear(width, width)
-        self.ve_gate = Linear(GATE_CHANNELS, config.n_kv_head) if layer in config.value_layers else None
-
-    def forward(self, x: Tensor, value: Tensor | None, context: Context) -> Tensor:
-        """x [B, T, C] (normed), value [B, T, KV] or None -> [B, T, C]."""
-        shape = (*x.shape[:2], -1, self.head_dim)
-        q, k, v = self.c_q(x).view(shape), self.c_k(x).view(shape), self.c_v(x).view(shape)
-        if self.ve_gate is not None and value is not None:
-            gate = VALUE_GATE * torch.sigmoid(self.ve_gate(x[..., :GATE_CHANNELS]))
-            v = torch.addcmul(v, gate.unsqueeze(-1), value.view(shape))
-        q, k = rms_norm(context.rotate(q), self.qk_scale), rms_norm(context.rotate(k), self.qk_scale)
-        if context.step is not None:
-            out = context.step.attend(q, k, v, self.layer, self.window)
-        else:
-            assert context.layout is not None
-            out = attend(q, k, v, self.window, context.layout)
-        return self.c_proj(out.reshape(x.shape))
-
-
-class MLP(nn.Module):
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        self.c_fc = Linear(config.n_embd, 4 * config.n_embd)
-        self.c_proj = Linear(4 * config.n_embd, config.n_embd)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.c_proj(relu_squared(self.c_fc(x)))
-
-
-class Block(nn.Module):
-    def __init__(self, config: ModelConfig, layer: int) -> None:
-        super().__init__()
-        self.attn = Attention(config, layer)
-        self.mlp = MLP(config)
-
-    def forward(self, x: Tensor, value: Tensor | None, context: Context) -> Tensor:
-        x = x + self.attn(rms_norm(x), value, context)
-        return x + self.mlp(rms_norm(x))
 
 
 class GPT(nn.Module):
@@ -135,6 +49,7 @@ class GPT(nn.Module):
         self.backend = backend
         self.value_layers = frozenset(config.value_layers)
         self.allow_fallback = allow_fallback
+        self.recompute = False
         rows, width = config.padded_vocab, config.n_embd
         self.resid_lambdas = nn.Parameter(torch.ones(config.n_layer))
         self.x0_lambdas = nn.Parameter(torch.zeros(config.n_layer))
@@ -196,6 +111,15 @@ class GPT(nn.Module):
         for block, window in zip(self.blocks, config.layer_windows, strict=True):
             block.attn.window = window
             block.attn.qk_scale = QK_SCALE * config.attention_scale
+
+    def train_with(self, *, compiled: bool, recompute: bool, use_fp8: bool) -> None:
+        """How training computes, before its first step: layers compiled; made again in the backward pass instead of
+        keeping what they computed (Chen et al. 2016, arXiv:1604.06174); their matrices multiplied in FP8."""
+        self.recompute = recompute
+        for block in self.blocks if use_fp8 else ():
+            fp8.convert(block)
+        for block in self.blocks if compiled else ():
+            block.compile_pieces()
 
     def layout(self, positions: Tensor | None, batch: int, length: int) -> Layout:
         """The attention layout of a batch, for callers who have the positions on the CPU or reuse a layout."""
@@ -267,13 +191,20 @@ class GPT(nn.Module):
     def _layers(self, x: Tensor, context: Context) -> Tensor:
         first = backout = x
         resid, start = self.resid_lambdas.to(x.dtype), self.x0_lambdas.to(x.dtype)
-        for i, block in enumerate(self.blocks):
-            x = torch.addcmul(resid[i] * x, start[i], first)
-            value = self.value_embeds[str(i)](context.ids).to(x.dtype) if i in self.value_layers else None
-            x = block(x, value, context)
+        for i in range(self.config.n_layer):
+            if self.recompute and torch.is_grad_enabled():
+                parts = (i, x, first, resid[i], start[i], context)
+                x = checkpoint(self._layer, *parts, use_reentrant=False, preserve_rng_state=False)
+            else:
+                x = self._layer(i, x, first, resid[i], start[i], context)
             if i == self.config.backout_layer:
                 backout = x
         return rms_norm(x - self.backout_lambda.to(x.dtype) * backout)
+
+    def _layer(self, i: int, x: Tensor, first: Tensor, resid: Tensor, start: Tensor, context: Context) -> Tensor:
+        x = torch.addcmul(resid * x, start, first)
+        value = self.value_embeds[str(i)](context.ids).to(x.dtype) if i in self.value_layers else None
+        return self.blocks[i](x, value, context)
 
     def _logits(self, x: Tensor) -> Tensor:
         logits = self.lm_head(x)[..., : self.config.vocab_size]
