@@ -21,11 +21,11 @@ Kind = Literal["base", "chat"]
 FOLDERS: dict[Kind, str] = {"base": "base_checkpoints", "chat": "chatsft_checkpoints"}  # nanochat's names
 TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 MODEL_FILE = re.compile(r"model_(\d+)\.pt")
+MANIFEST_FILE = re.compile(r"manifest_(\d+)\.json")
 NAME = re.compile(r"(?:(?P<kind>base|chat)/)?(?P<tag>[^@/]+)(?:@(?P<step>\d+))?")
 ABANDONED = 3600  # seconds; a temporary file this old, of a process that is gone, is nobody's
-FULL_DISK = 1024 * 1024  # bytes; with less than this free, a failed write failed for want of space
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
-UNWRITABLE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR})
+UNWRITABLE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EFBIG})
 
 
 def root() -> Path:
@@ -97,6 +97,27 @@ class CheckpointRef:
     @property
     def train_dir(self) -> Path:
         return self.directory / f"train_{self.step:06d}"
+
+    @property
+    def keep_path(self) -> Path:
+        """While this file is there, no run thins the checkpoint out: `touch` it, or call `protect`."""
+        return self.directory / f"keep_{self.step:06d}"
+
+
+def protect(ref: CheckpointRef, why: str) -> None:
+    """Keep a checkpoint that something else rests on, whatever its own run would thin out; `why` is one line.
+
+    Raises NotReady where its folder cannot be written.
+    """
+    if not ref.keep_path.exists():
+        write_atomic(ref.keep_path, f"{why}\n")
+
+
+def complete_steps(directory: Path) -> list[int]:
+    """The steps of a folder whose checkpoint is complete, ascending."""
+    if not directory.is_dir():
+        return []
+    return sorted(int(match[1]) for entry in directory.iterdir() if (match := MANIFEST_FILE.fullmatch(entry.name)))
 
 
 def list_checkpoints(kind: Kind, tag: str) -> list[CheckpointRef]:
@@ -271,11 +292,10 @@ def _failure_said(path: Path) -> Iterator[None]:
     """Turn a write that the disk or its permissions refuse into an error a person can act on."""
     try:
         yield
-    except (OSError, RuntimeError) as error:  # RuntimeError: how torch's own file writer says it
-        if isinstance(error, OSError) and error.errno in UNWRITABLE and _is_about(error, path):
+    except OSError as error:
+        if error.errno in UNWRITABLE and _is_about(error, path):
             raise _unwritable(path, str(error.strerror)) from error
-        no_space = isinstance(error, OSError) and error.errno in NO_SPACE
-        if not no_space and not (isinstance(error, RuntimeError) and _free(path) < FULL_DISK):
+        if error.errno not in NO_SPACE:
             raise
         raise NotReady(
             f"the disk is full: could not write {path} ({_size(_free(path))} free)",

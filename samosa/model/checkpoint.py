@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import shutil
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from samosa.errors import BadInput, NotReady
-from samosa.home import FOLDERS, CheckpointRef, atomic_path, require_space, sha256_file, write_atomic
+from samosa.home import FOLDERS, CheckpointRef, require_space
 from samosa.model.config import ModelConfig, check_vocab
 from samosa.model.gpt import GPT
+from samosa.model.manifest import another, read_json, read_manifest, verify, write_manifest
 from samosa.model.tensors import ANOTHER, load_tensors, on_cpu, save_tensors, size_of
+from samosa.model.train_state import CURSOR, Part, load_train_state, write_index, write_part, write_text
 
 __all__ = [
     "check_vocab",
@@ -28,13 +31,15 @@ __all__ = [
     "load_token_bytes",
     "load_train_state",
     "read_manifest",
+    "remove_files",
+    "require_free",
     "save_checkpoint",
     "save_token_bytes",
     "verify",
+    "write_checkpoint",
 ]
 
 COMPILED = "_orig_mod."  # torch.compile's prefix; old nanochat checkpoints carry it
-OPTIMIZER, CURSOR = "optimizer.pt", "cursor.json"
 SMALL_FILES = 1 << 20  # bytes reserved for meta, cursor and manifest
 
 
@@ -52,7 +57,7 @@ def load_model(
     `windows` overrides the attention windows where the meta is known to be wrong. Raises NotReady for a file that
     is missing or broken, or does not fit its manifest or its own config, and BadInput for one that could run code.
     """
-    checked = verify(ref)
+    checked = verify(ref, [ref.model_path, ref.meta_path])
     meta = load_meta(ref)
     config = _config(meta, ref)
     if windows is not None:
@@ -67,19 +72,7 @@ def load_model(
 
 def load_meta(ref: CheckpointRef) -> dict[str, Any]:
     """The meta of a checkpoint. Raises NotReady when it is missing or not a JSON object."""
-    return _read_json(ref.meta_path)
-
-
-def load_train_state(ref: CheckpointRef) -> dict[str, Any] | None:
-    """{"optimizer": tensors by parameter name or None, "cursor": dict or None}; None when there is no such state."""
-    if not ref.train_dir.is_dir():
-        return None
-    checked = verify(ref)
-    optimizer, cursor = ref.train_dir / OPTIMIZER, ref.train_dir / CURSOR
-    return {
-        "optimizer": load_tensors(optimizer, checked=checked) if optimizer.is_file() else None,
-        "cursor": _read_json(cursor) if cursor.is_file() else None,
-    }
+    return read_json(ref.meta_path)
 
 
 def save_checkpoint(
@@ -99,57 +92,49 @@ def save_checkpoint(
     which leaves every earlier checkpoint as it was and nothing of this one.
     """
     ref = CheckpointRef(_kind(directory, meta_fields), directory.name, step, directory)
-    _require_free(ref)
-    bare = _bare_model(model)
-    state = OrderedDict((name, tensor.detach().cpu()) for name, tensor in bare.state_dict().items())
+    require_free(ref)
+    remove_files(ref)  # what a killed save left: without a manifest it is nothing
+    bare = bare_model(model)
     optimizer = None if optimizer_state is None else on_cpu(dict(optimizer_state))
-    directory.mkdir(parents=True, exist_ok=True)
-    _remove(ref)  # what a killed save left: without a manifest it is nothing
-    require_space(directory, size_of(state) + size_of(optimizer) + SMALL_FILES)
-    try:
-        # Meta first: weights without one would look like a checkpoint that somebody else made.
-        write_atomic(ref.meta_path, json.dumps(_meta(bare.config, step, meta_fields), indent=2) + "\n")
-        save_tensors(state, ref.model_path)
-        _save_train(ref, optimizer, cursor)
-        manifest = {"step": step, "files": {_inside(path, ref): _entry(path) for path in _files(ref)}}
-        write_atomic(ref.manifest_path, json.dumps(manifest, indent=2) + "\n")
-    except BaseException:
-        _remove(ref)
-        raise
+    write_checkpoint(
+        ref,
+        bare.config,
+        on_cpu(bare.state_dict()),
+        meta_fields,
+        cursor=cursor,
+        parts=None if optimizer is None else lambda: [write_part(ref, 0, optimizer)],
+    )
     return ref
 
 
-def verify(ref: CheckpointRef) -> bool:
-    """Compare every file with the manifest: True when there is one, False for a checkpoint that others wrote.
+def write_checkpoint(
+    ref: CheckpointRef,
+    config: ModelConfig,
+    weights: Mapping[str, Tensor],
+    meta_fields: Mapping[str, Any],
+    *,
+    cursor: Mapping[str, Any] | None = None,
+    parts: Callable[[], Sequence[Part]] | None = None,
+) -> None:
+    """Write the files of a checkpoint from tensors on the CPU, and the manifest last.
 
-    Raises NotReady naming the first file that is missing, has another size or another SHA-256.
+    `parts` is called when the weights are on disk, and gives the optimizer's parts of all ranks once they are as well.
+    What it or a full disk raises leaves nothing of this checkpoint.
     """
-    manifest = read_manifest(ref)
-    if manifest is None:
-        return False
-    for name, entry in manifest["files"].items():
-        path = ref.directory / name
-        if not path.is_file():
-            raise NotReady(f"{ref.name} is incomplete: {name} is missing", hint=ANOTHER)
-        size = path.stat().st_size
-        if size != entry["bytes"]:
-            raise NotReady(f"{ref.name} is broken: {name} has {size:,} bytes, not {entry['bytes']:,}", hint=ANOTHER)
-        if sha256_file(path) != entry["sha256"]:
-            raise NotReady(f"{ref.name} is broken: {name} is not what was saved (SHA-256 differs)", hint=ANOTHER)
-    return True
-
-
-def read_manifest(ref: CheckpointRef) -> dict[str, Any] | None:
-    """The manifest, or None where there is none. Raises NotReady when it cannot be read."""
-    if not ref.manifest_path.is_file():
-        return None
-    manifest = _read_json(ref.manifest_path)
-    files = manifest.get("files")
-    entries = files if isinstance(files, dict) else {}
-    whole = all(isinstance(entry, dict) and {"bytes", "sha256"} <= entry.keys() for entry in entries.values())
-    if not whole or ref.model_path.name not in entries:
-        raise NotReady(f"{ref.manifest_path} is broken: it lists no files", hint=ANOTHER)
-    return manifest
+    require_space(ref.directory, size_of(weights) + SMALL_FILES)
+    try:
+        # Meta first: weights without one would look like a checkpoint that somebody else made.
+        files = write_text(ref.meta_path, json.dumps(_meta(config, ref.step, meta_fields), indent=2) + "\n")
+        files[ref.model_path] = save_tensors(OrderedDict(weights), ref.model_path)
+        if cursor is not None:
+            files |= write_text(ref.train_dir / CURSOR, json.dumps(cursor) + "\n")
+        if parts is not None:
+            files |= write_index(ref, parts())
+        write_manifest(ref, files)
+    except BaseException:
+        with contextlib.suppress(OSError):  # what went wrong is being said already
+            remove_files(ref)
+        raise
 
 
 def save_token_bytes(tokenizer: Any, directory: Path) -> None:
@@ -170,17 +155,17 @@ def _config(meta: Mapping[str, Any], ref: CheckpointRef) -> ModelConfig:
     try:
         return ModelConfig.from_meta(meta)
     except BadInput as error:
-        raise NotReady(f"{ref.meta_path} is broken: {error.message}", hint=ANOTHER) from error
+        raise NotReady(f"{ref.meta_path} is broken: {error.message}", hint=another(ref)) from error
 
 
 def _masters(loaded: Any, config: ModelConfig, ref: CheckpointRef) -> OrderedDict[str, Tensor]:
     """The parameters by name, in fp32 (fp64 stays), with what old checkpoints lack filled in."""
     if not isinstance(loaded, Mapping) or not all(isinstance(value, Tensor) for value in loaded.values()):
-        raise NotReady(f"{ref.model_path} is broken: not tensors by name", hint=ANOTHER)
+        raise NotReady(f"{ref.model_path} is broken: not tensors by name", hint=another(ref))
     state: OrderedDict[str, Tensor] = OrderedDict()
     for name, value in loaded.items():
         if problem := _unusable(value):
-            raise NotReady(f"{ref.model_path} is broken: {name} {problem}", hint=ANOTHER)
+            raise NotReady(f"{ref.model_path} is broken: {name} {problem}", hint=another(ref))
         half = value.element_size() < 4
         state[str(name).removeprefix(COMPILED)] = value.float() if half else value
     # Before these existed a block added to the residual stream with weight 1 and nothing of the embedding.
@@ -213,7 +198,7 @@ def _check_fit(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], ref:
         what = f"has {wrong[0]} of shape {has}, its meta says {needs}"
     else:
         return
-    raise NotReady(f"{ref.model_path} does not fit its meta: it {what}", hint=ANOTHER)
+    raise NotReady(f"{ref.model_path} does not fit its meta: it {what}", hint=another(ref))
 
 
 def _meta(config: ModelConfig, step: int, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -234,7 +219,7 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def _require_free(ref: CheckpointRef) -> None:
+def require_free(ref: CheckpointRef) -> None:
     """Raise BadInput when a checkpoint stands here, unless it is one that samosa began and did not finish."""
     if ref.manifest_path.exists():
         raise BadInput(f"{ref.name} exists already, and a checkpoint never changes", hint="use another --tag")
@@ -251,49 +236,12 @@ def _require_free(ref: CheckpointRef) -> None:
         )
 
 
-def _remove(ref: CheckpointRef) -> None:
-    """Delete a checkpoint that is not complete; its meta last, which says whose the rest is."""
+def remove_files(ref: CheckpointRef) -> None:
+    """Delete a checkpoint: the manifest first, which made it count, the meta last, which says whose the rest is."""
     for path in (ref.manifest_path, ref.model_path):
         path.unlink(missing_ok=True)
     shutil.rmtree(ref.train_dir, ignore_errors=True)
     ref.meta_path.unlink(missing_ok=True)
-
-
-def _save_train(ref: CheckpointRef, optimizer: Any, cursor: Mapping[str, Any] | None) -> None:
-    if optimizer is None and cursor is None:
-        return
-    with atomic_path(ref.train_dir) as temp:
-        temp.mkdir()
-        if optimizer is not None:
-            torch.save(optimizer, temp / OPTIMIZER)
-        if cursor is not None:
-            (temp / CURSOR).write_text(json.dumps(cursor) + "\n", encoding="utf-8")
-
-
-def _files(ref: CheckpointRef) -> list[Path]:
-    """Everything of a checkpoint on disk, the manifest aside."""
-    train = sorted(ref.train_dir.iterdir()) if ref.train_dir.is_dir() else []
-    return [path for path in (ref.model_path, ref.meta_path, *train) if path.is_file()]
-
-
-def _inside(path: Path, ref: CheckpointRef) -> str:
-    return path.relative_to(ref.directory).as_posix()
-
-
-def _entry(path: Path) -> dict[str, Any]:
-    return {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise NotReady(f"{path} is not there", hint=ANOTHER) from error
-    except (ValueError, OSError) as error:
-        raise NotReady(f"{path} cannot be read: {error}", hint=ANOTHER) from error
-    if not isinstance(value, dict):
-        raise NotReady(f"{path} is broken: not a JSON object", hint=ANOTHER)
-    return value
 
 
 def _kind(directory: Path, fields: Mapping[str, Any]) -> Any:
@@ -301,7 +249,7 @@ def _kind(directory: Path, fields: Mapping[str, Any]) -> Any:
     return by_folder.get(directory.parent.name) or ("base" if fields.get("stage") == "base" else "chat")
 
 
-def _bare_model(model: nn.Module) -> GPT:
+def bare_model(model: nn.Module) -> GPT:
     """The GPT inside DDP and torch.compile."""
     while not isinstance(model, GPT):
         inner = getattr(model, "module", None) or getattr(model, "_orig_mod", None)

@@ -3,6 +3,8 @@
 import contextlib
 import fcntl
 import json
+import random
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,18 +19,19 @@ from samosa.chat.tokenizer import load_tokenizer
 from samosa.errors import BadInput, NotReady, Stopped
 from samosa.home import CheckpointRef
 from samosa.model.attention import choose_backend, why_no_varlen
-from samosa.model.checkpoint import load_model, load_train_state, save_checkpoint
+from samosa.model.checkpoint import load_model, load_train_state, remove_files
 from samosa.model.config import ModelConfig, check_vocab
 from samosa.model.gpt import GPT
 from samosa.model.precision import choose_dtype
 from samosa.train.distributed import World, share
 from samosa.train.events import tell
 from samosa.train.job import BROKEN, Job, complete_checkpoints, own_fields, val_path
-from samosa.train.loop import TrainState
 from samosa.train.settings import Train
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
 DECIDED_FILE = "decided.json"
+UNFINISHED = re.compile(r"(?:meta|train|val)_(\d+)(?:\.json)?")
+TEMPORARY = re.compile(r"\.tmp-(\d+)-")
 LOCK_PATIENCE = 600  # seconds; an earlier process that lost its launcher finishes its step and saves
 
 
@@ -68,6 +71,8 @@ class Start:
     train_state: dict[str, Any] | None
     tokenizer: str = ""
     """The tokenizer's hash."""
+    attempt: int = 0
+    """A number of this start's own, the same on all ranks: tells its files from those of an earlier one."""
 
 
 def decide_dtype(job: Job, where: World) -> torch.dtype:
@@ -113,11 +118,14 @@ def decide_backend(settings: Train, dtype: torch.dtype, where: World) -> str:
 def begin(job: Job, dtype: torch.dtype, backend: str, where: World) -> Start:
     """The newest good checkpoint of this very job; without one, the weights of `init`, or fresh ones.
 
-    A broken newest checkpoint is said and the one before it taken. Raises BadInput when model and tokenizer differ.
+    A broken newest checkpoint is said and the one before it taken; what a killed save left is deleted. Raises BadInput
+    when model and tokenizer differ.
     """
     start = None
     if where.leads:
         start = _resume_newest(job, dtype, backend, where)
+        clear_unfinished(job)
+    attempt = share(random.SystemRandom().getrandbits(31), where)
     step = share(start.step if start else 0, where)
     if start is None and step:
         (ref,) = [ref for ref in complete_checkpoints(job) if ref.step == step]
@@ -127,14 +135,35 @@ def begin(job: Job, dtype: torch.dtype, backend: str, where: World) -> Start:
     tokenizer = load_tokenizer(Path(job.tokenizer_dir))
     check_vocab(start.model.config, tokenizer.vocab_size, start.origin)
     start.model.train()
-    return replace(start, tokenizer=tokenizer.hash)
+    return replace(start, tokenizer=tokenizer.hash, attempt=attempt)
 
 
 def _set_aside(ref: CheckpointRef) -> None:
     """Rename the files of a broken checkpoint: it no longer counts and its step can be saved again. Manifest first."""
-    for path in (ref.manifest_path, ref.meta_path, ref.model_path):
+    shutil.rmtree(ref.train_dir.with_suffix(BROKEN), ignore_errors=True)
+    for path in (ref.manifest_path, ref.meta_path, ref.model_path, ref.train_dir):
         if path.exists():
             path.rename(path.with_suffix(BROKEN))
+
+
+def remove(ref: CheckpointRef) -> None:
+    """Delete a checkpoint and what lies beside it."""
+    remove_files(ref)
+    val_path(ref.directory, ref.step).unlink(missing_ok=True)
+    ref.keep_path.unlink(missing_ok=True)
+
+
+def clear_unfinished(job: Job) -> None:
+    """Delete what killed saves left: gigabytes that count for nothing. The caller holds the run's lock."""
+    out_dir = Path(job.out_dir)
+    complete = home.complete_steps(out_dir)
+    for path in list(out_dir.iterdir()) if out_dir.is_dir() else []:
+        if match := UNFINISHED.fullmatch(path.name):
+            ref = CheckpointRef(job.kind, job.tag, int(match[1]), out_dir)
+            if ref.step not in complete and (own_fields(ref) or not ref.model_path.exists()):
+                remove(ref)
+        elif (match := TEMPORARY.match(path.name)) and not home.alive(int(match[1])):
+            path.unlink(missing_ok=True)
 
 
 def _resume_newest(job: Job, dtype: torch.dtype, backend: str, where: World) -> Start | None:
@@ -161,6 +190,9 @@ def _resume(ref: CheckpointRef, dtype: torch.dtype, backend: str, where: World) 
     train_state = load_train_state(ref)
     if train_state is None or None in train_state.values():
         raise NotReady(f"{ref.name} has no training state", hint="start a new run from it with `init`")
+    if where.leads:
+        for _ in train_state["optimizer"].values():
+            """Every part is verified and opened, while there is still another checkpoint to take."""
     return Start(model, f"resuming {ref.name}", ref.step, train_state)
 
 
@@ -175,6 +207,8 @@ def _fresh(job: Job, dtype: torch.dtype, backend: str, where: World) -> Start:
     settings = job.settings
     if job.init is not None:
         ref = home.find_checkpoint(job.init)
+        if where.leads:
+            _protect(ref, job)
         model = _loaded(ref, dtype, backend, where, windows=job.init_windows)
         model.adopt(replace(_reshaped(model.config, job), train_len=settings.length))
         return Start(model, f"from {ref.name}", 0, None)
@@ -183,6 +217,14 @@ def _fresh(job: Job, dtype: torch.dtype, backend: str, where: World) -> Start:
     model.init_weights(torch.Generator().manual_seed(settings.seed))
     model = model.double() if dtype == torch.float64 else model
     return Start(model.to(where.device), f"fresh weights, seed {settings.seed}", 0, None)
+
+
+def _protect(ref: CheckpointRef, job: Job) -> None:
+    """Keep the checkpoint a run starts from, though the run that made it may still be going and thinning out."""
+    try:
+        home.protect(ref, f"{job.tag} starts from it")
+    except NotReady as problem:
+        tell("warn", f"{ref.name} could not be marked to be kept: {problem.message}")
 
 
 def _reshaped(config: ModelConfig, job: Job) -> ModelConfig:
@@ -202,81 +244,3 @@ def config_of(job: Job, *, train_len: int) -> ModelConfig:
     if fields.get("windows") is not None:
         fields["windows"] = tuple(fields["windows"])
     return ModelConfig(**{**fields, "train_len": train_len})
-
-
-@dataclass(frozen=True)
-class Checkpoints:
-    """Saves this run's checkpoints and keeps the newest few."""
-
-    job: Job
-    state: TrainState
-    start: Start
-    steps: int
-    dtype: torch.dtype
-    where: World
-
-    def save(self, step: int) -> None:
-        """Write everything a resume needs; the manifest comes last. Only rank 0 writes, the others go on."""
-        if not self.where.leads:
-            return
-        began = time.monotonic()
-        save_checkpoint(
-            Path(self.job.out_dir),
-            step,
-            model=self.start.model,
-            meta_fields=self.meta(step),
-            optimizer_state=self.state.optimizer.state_dict(),
-            cursor={**self.state.cursor(), "seed": self.job.settings.seed},
-        )
-        self._prune()
-        tell("say", f"step {step}: saved {self.job.tag}@{step} in {time.monotonic() - began:.1f} s")
-
-    def wait(self) -> None:
-        """Return when what is being saved is on disk; raises what that failed with."""
-
-    def meta(self, step: int) -> dict[str, Any]:
-        """nanochat's fields, and samosa's own under "samosa". The validation has a file of its own beside it."""
-        settings = self.job.settings
-        own = {
-            "tag": self.job.tag,
-            "stage": self.job.stage,
-            "init": self.job.init,
-            "fingerprint": self.job.fingerprint,
-            "steps": self.steps,
-            "tokens": step * settings.tokens_per_step,
-            "skipped": self.state.skipped,
-            "dtype": str(self.dtype).removeprefix("torch."),
-            "world_size": self.where.size,
-            "threads": torch.get_num_threads(),
-            "torch": torch.__version__,
-            "tokenizer": self.start.tokenizer,
-        }
-        return {
-            "user_config": self.job.train,
-            "device_batch_size": settings.micro_batch,
-            "max_seq_len": settings.length,
-            "total_batch_size": settings.tokens_per_step,
-            "stage": "base" if self.job.stage == "pretrain" else self.job.stage,  # nanochat's word
-            "samosa": own,
-        }
-
-    def write_val(self, step: int, val_bpb: float) -> None:
-        """Put a validation beside the checkpoint of that step, if there is one."""
-        out_dir = Path(self.job.out_dir)
-        if any(ref.step == step for ref in complete_checkpoints(self.job)):
-            home.write_atomic(val_path(out_dir, step), json.dumps({"step": step, "val_bpb": val_bpb}) + "\n")
-
-    def _prune(self) -> None:
-        keep = self.job.settings.keep
-        for ref in complete_checkpoints(self.job)[:-keep] if keep else []:
-            remove(ref)
-
-
-def remove(ref: CheckpointRef) -> None:
-    """Delete a checkpoint of this run."""
-    ref.manifest_path.unlink()  # first: from here on it does not count
-    ref.model_path.unlink(missing_ok=True)
-    # After the model: a model without a meta would look like another program's.
-    ref.meta_path.unlink(missing_ok=True)
-    val_path(ref.directory, ref.step).unlink(missing_ok=True)
-    shutil.rmtree(ref.train_dir, ignore_errors=True)
