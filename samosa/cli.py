@@ -168,6 +168,46 @@ def pretrain(
     return runs.run_pretrain(options)
 
 
+@app.command("cpt", cls=_Command)
+def cpt(
+    recipe: Recipe = None,
+    sets: Sets = None,
+    tag: Tag = None,
+    nproc: Nproc = None,
+    plan: Plan = False,
+    until: Until = None,
+    start: From = None,
+    redo: Redo = False,
+    json: Json = False,
+    verbose: Verbose = 0,
+) -> int:
+    """Go on pretraining a checkpoint, as a new run with its own schedule"""
+    options = _options(**locals())
+    from samosa.phases import continued
+
+    return continued.run_cpt(options)
+
+
+@app.command("extend", cls=_Command)
+def extend(
+    recipe: Recipe = None,
+    sets: Sets = None,
+    tag: Tag = None,
+    nproc: Nproc = None,
+    plan: Plan = False,
+    until: Until = None,
+    start: From = None,
+    redo: Redo = False,
+    json: Json = False,
+    verbose: Verbose = 0,
+) -> int:
+    """Teach a checkpoint to read further, in longer rows of text"""
+    options = _options(**locals())
+    from samosa.phases import continued
+
+    return continued.run_extend(options)
+
+
 @app.command("gen-data", cls=_Command)
 def gen_data(
     kind: Annotated[str, typer.Argument(metavar="KIND", help="Choose what to generate, such as joint")],

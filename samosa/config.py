@@ -45,6 +45,11 @@ class Recipe(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
+    @classmethod
+    def completed(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """The merged values with what follows from others among them; they are not validated yet."""
+        return values
+
 
 @dataclass(frozen=True)
 class Options:
@@ -104,7 +109,7 @@ def load(schema: type[R], command: str, *, recipe: str | None = None, sets: Sequ
     layers = [Layer(base.name, _known_only(base.values, schema)), *rest]
     try:
         # Strict JSON mode: lists may become tuples and text paths, and nothing else changes its type.
-        return schema.model_validate_json(json.dumps(_merged(layers), default=str), strict=True)
+        return schema.model_validate_json(json.dumps(schema.completed(_merged(layers)), default=str), strict=True)
     except pydantic.ValidationError as error:
         # An unknown key first: the key that was meant is then missing as well, and says less.
         details = sorted(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")

@@ -12,7 +12,7 @@ from samosa.chat.tokenizer import load_tokenizer, save_tokenizer, train_tokenize
 from samosa.config import Recipe
 from samosa.data import generate, shards
 from samosa.data.packing import Doc, pack_documents
-from samosa.errors import BadInput
+from samosa.errors import BadInput, NotReady
 from samosa.model.config import ModelConfig
 from samosa.phases.data_stages import generated
 from samosa.phases.doctor import Check, missing
@@ -22,6 +22,7 @@ from samosa.phases.settings import STDLIB, Corpus, TokenizerText
 from samosa.phases.sizes import Context, DataSize, Size, cpu_size, train_size
 from samosa.phases.stage import Facts, Named, Shelf, Stage, Work
 from samosa.train.job import Job
+from samosa.train.scaling import Dial
 from samosa.train.settings import Train
 
 TEXT = "1"  # raise it when the same corpus gives other documents
@@ -101,6 +102,7 @@ def pretrain_stage(
     corpus: Corpus,
     rows: Stage,
     machine: Machine,
+    dial: Dial | None = None,
     prefix: str = "",
 ) -> Stage:
     """pretrain: a base model under `tag`, from fresh weights."""
@@ -127,13 +129,8 @@ def pretrain_stage(
         return fitted(job, recipe, config, machine, work)
 
     def size(ctx: Context) -> Size:
-        done = ctx.shelf.find(rows)
-        if done is None:
-            data = DataSize(-(-corpus.tokens // train.length), corpus.tokens, "estimated: the recipe's corpus.tokens")
-        else:
-            packed, tokens = done.facts["rows"]
-            data = DataSize(packed, tokens, "packed rows")
-        return train_size(ctx, f"{tag} from nothing", config, "recipe (shape)", train, data)
+        data = packed_text(ctx, rows, corpus, train)
+        return train_size(ctx, f"{tag} from nothing", config, "recipe (shape)", train, data, dial=dial)
 
     return Stage(
         f"{prefix}pretrain",
@@ -146,11 +143,20 @@ def pretrain_stage(
     )
 
 
+def packed_text(ctx: Context, rows: Stage, corpus: Corpus, train: Train) -> DataSize:
+    """How much text there is to train on: what was packed, or what the recipe asks for."""
+    done = ctx.shelf.find(rows)
+    if done is None:
+        return DataSize(-(-corpus.tokens // train.length), corpus.tokens, "estimated: the recipe's corpus.tokens")
+    packed, tokens = done.facts["rows"]
+    return DataSize(packed, tokens, "packed rows")
+
+
 def training_text(corpus: Corpus) -> Iterator[str]:
     """The corpus's documents without those held out."""
     if corpus.source == STDLIB:
         return (text for text in _stdlib(corpus) if not _is_held_out(text, corpus))
-    return shards.documents([path for path in shard_files(corpus) if path.name != corpus.validation])
+    return shards.documents(training_files(corpus))
 
 
 def held_out_text(corpus: Corpus) -> Iterator[str]:
@@ -165,18 +171,31 @@ def shard_files(corpus: Corpus) -> list[Path]:
     return [] if corpus.source == STDLIB else sorted(_folder(corpus).glob("*.parquet"))
 
 
+def training_files(corpus: Corpus) -> list[Path]:
+    """The parquet files that are trained on: from corpus.first on, without the one that is held out."""
+    files = [path for path in shard_files(corpus) if path.name != corpus.validation]
+    return [path for path in files if corpus.first is None or path.name >= corpus.first]
+
+
 def check_corpus(corpus: Corpus) -> Check:
     """Whether the text is on this machine, and the file that is held out among it."""
-    files = shard_files(corpus)
     if corpus.source == STDLIB:
         return Check("corpus", "the standard library's sources and documentation")
-    if len(files) > 1 and any(path.name == corpus.validation for path in files):
-        return Check("corpus", f"{len(files)} shards in {_folder(corpus)}, {corpus.validation} held out")
-    error = BadInput(
-        f"corpus.validation {corpus.validation} is not beside other parquet files in {_folder(corpus)}",
-        hint="copy the shards there, or name the one that is never trained on",
-    )
-    return missing("corpus", error)
+    files, folder = training_files(corpus), _folder(corpus)
+    held = [path for path in shard_files(corpus) if path.name == corpus.validation]
+    if not held:
+        error = NotReady(
+            f"the validation file {corpus.validation} is not in {folder}",
+            hint="copy it there, or name another that is never trained on: --set corpus.validation=NAME.parquet",
+        )
+        return missing("corpus", error)
+    if not files:
+        begin = "" if corpus.first is None else f" from {corpus.first} on"
+        error = NotReady(f"there are no parquet files{begin} to train on in {folder}", hint="copy the shards there")
+        return missing("corpus", error)
+    shards.require_column([*held, *files])
+    named = f"{files[0].name} to {files[-1].name}"
+    return Check("corpus", f"{len(files)} shards in {folder} ({named}), {corpus.validation} held out")
 
 
 def _folder(corpus: Corpus) -> Path:
@@ -185,14 +204,16 @@ def _folder(corpus: Corpus) -> Path:
 
 def _files(corpus: Corpus) -> dict[str, Named]:
     """The shards as inputs of a stage, by stretches of their content: all of them are many gigabytes."""
-    if corpus.source != STDLIB and not shard_files(corpus):
-        return {corpus.source: Named(corpus.source, None)}
-    return {path.name: Named(path.name, sampled(path)) for path in shard_files(corpus)}
+    if corpus.source == STDLIB:
+        return {}
+    used = [*training_files(corpus), *(path for path in shard_files(corpus) if path.name == corpus.validation)]
+    return {path.name: Named(path.name, sampled(path)) for path in used} or {corpus.source: Named(corpus.source, None)}
 
 
 def _whence(corpus: Corpus) -> dict[str, object]:
     python = {"python": platform.python_version()} if corpus.source == STDLIB else {}
-    return corpus.model_dump(include={"source", "validation", "hold_out", "seed"}) | python
+    first = {} if corpus.first is None else {"first": corpus.first}
+    return corpus.model_dump(include={"source", "validation", "hold_out", "seed"}) | first | python
 
 
 def _stdlib(corpus: Corpus) -> Iterator[str]:
@@ -226,6 +247,11 @@ def _chat_text(text: TokenizerText) -> Iterator[str]:
         for row in generated(text.chats, kind, rows):
             for turn in parse_row(row, source=kind).turns:
                 yield from (part.text for part in turn.parts)
+
+
+def the_tokenizer() -> Named:
+    """The home's tokenizer as an input of a stage."""
+    return Named("tokenizer", _tokenizer_hash())
 
 
 def _tokenizer_hash() -> str | None:

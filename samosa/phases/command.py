@@ -12,6 +12,7 @@ from samosa.config import Options
 from samosa.errors import NotReady
 from samosa.phases.doctor import Check, raise_first
 from samosa.phases.plan import Plan, as_json, make_plan, show
+from samosa.phases.rates import show_schedule
 from samosa.phases.settings import Budget, Estimates
 from samosa.phases.sizes import Context
 from samosa.phases.stage import Outcome, Shelf, Stage, choose, clock, run_stages
@@ -51,6 +52,10 @@ def carry_out(command: Command, options: Options) -> int:
     plan = make_plan(command.title, chosen, ctx, checks=checks, budget=command.budget, redo=options.redo)
     show(plan)
     if options.plan:
+        if options.verbose:
+            for entry in plan.entries:
+                if entry.size.train is not None:
+                    show_schedule(entry.stage, entry.size.train, entry.size.steps)
         if options.json:
             console.emit_json(as_json(plan))
         console.say(_after_plan(command, plan, options))

@@ -13,7 +13,7 @@ from samosa.phases.data_stages import check_names, estimated_tokens, filter_stag
 from samosa.phases.doctor import Check
 from samosa.phases.fit import Machine, check_tag, sft_stage
 from samosa.phases.init import Init, find_init, with_windows
-from samosa.phases.settings import Estimates, PhaseA, Pretrain, Sft
+from samosa.phases.settings import Cpt, Estimates, PhaseA, Pretrain, Sft
 from samosa.phases.sizes import Context
 from samosa.phases.stage import Outcome, Shelf, Stage
 
@@ -38,7 +38,7 @@ def run_sft(options: Options) -> int:
             (frozenset({"mix"}), lambda shelf: doctor.check_sources(cfg.mix.sources)),
             *others,
         ],
-        ended=lambda outcome: _trained(outcome, "sft", f"samosa eval --tag {cfg.tag}{flags_of(_recipe_only(options))}"),
+        ended=lambda outcome: trained(outcome, "sft", f"samosa eval --tag {cfg.tag}{flags_of(_recipe_only(options))}"),
     )
     return carry_out(command, options)
 
@@ -59,7 +59,7 @@ def run_pretrain(options: Options) -> int:
             *training_checks(stages[-1], "base", cfg, cfg.shape.config(), machine.nproc),
             (frozenset({"tokenizer", "pack"}), lambda shelf: [check_corpus(cfg.corpus)]),
         ],
-        ended=lambda outcome: _trained(outcome, "pretrain", f"samosa inspect {cfg.tag}"),
+        ended=lambda outcome: trained(outcome, "pretrain", f"samosa inspect {cfg.tag}"),
     )
     return carry_out(command, options)
 
@@ -98,6 +98,7 @@ def base_stages(cfg: Pretrain, machine: Machine, *, prefix: str = "") -> list[St
         corpus=cfg.corpus,
         rows=rows,
         machine=machine,
+        dial=cfg.dial,
         prefix=prefix,
     )
     return [*([tokenizer] if isinstance(tokenizer, Stage) else []), rows, model]
@@ -110,7 +111,7 @@ def machine_of(options: Options, estimates: Estimates) -> Machine:
 
 
 def training_checks(
-    stage: Stage, kind: Literal["base", "chat"], cfg: Pretrain | Sft | PhaseA, config: ModelConfig, nproc: int
+    stage: Stage, kind: Literal["base", "chat"], cfg: Pretrain | Cpt | Sft | PhaseA, config: ModelConfig, nproc: int
 ) -> list[tuple[frozenset[str], Checker]]:
     """What a training stage needs of the machine, its processes first, and that its tag is free or its own."""
     train = cfg.train
@@ -134,5 +135,6 @@ def _recipe_only(options: Options) -> Options:
     return Options(recipe=options.recipe)
 
 
-def _trained(outcome: Outcome, stage: str, following: str) -> str | None:
+def trained(outcome: Outcome, stage: str, following: str) -> str | None:
+    """What to type next, once the training stage has run."""
     return following if stage in outcome.done else None

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import tomllib
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError, model_validator
 
 from samosa import home
 from samosa.config import Recipe, configs_dir
+from samosa.errors import BadInput
 from samosa.eval.settings import Gate
-from samosa.model.settings import Shape
+from samosa.model.settings import Extension, Shape
+from samosa.train.scaling import Dial, Dialled, dialled, fill_in
 from samosa.train.settings import Train
 
 STDLIB = "stdlib"
@@ -171,6 +173,8 @@ class Corpus(Recipe):
 
     source: str
     """Parquet shards with a `text` column: their folder, relative to $SAMOSA_HOME. "stdlib": the text of Python."""
+    first: str | None = None
+    """The first file, by name, that is trained on; absent, all are."""
     validation: str | None = None
     """The file in `source` that is never trained on."""
     hold_out: float | None = Field(default=None, gt=0, lt=0.5)
@@ -196,11 +200,57 @@ class Pretrain(Recipe):
 
     tag: Tag
     shape: Shape
+    dial: Dial | None = None
+    """From which batch, steps, rates, decay and the corpus's tokens follow, where they are not given."""
     tokenizer: TokenizerText
     corpus: Corpus
     train: Train
     budget: Budget
     estimates: Estimates
+
+    @classmethod
+    def completed(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """With what the dial says filled in. Where shape or dial are wrong they are left for validation to tell."""
+        train, corpus = values.get("train"), values.get("corpus")
+        if "dial" not in values or not isinstance(train, dict) or not isinstance(corpus, dict):
+            return values
+        try:
+            shape, dial = Shape.model_validate(values.get("shape")), Dial.model_validate(values["dial"])
+            found = at_depth(dial, shape, train.get("tokens_per_step"))
+        except (ValidationError, BadInput, TypeError):
+            return values
+        whole = found.steps * found.tokens_per_step
+        return {**values, "train": fill_in(train, dial, found), "corpus": {"tokens": whole, **corpus}}
+
+
+def at_depth(dial: Dial, shape: Shape, tokens_per_step: int | None = None) -> Dialled:
+    """The dial at a shape; the reference is the same shape at the reference depth."""
+    reference = shape.model_copy(update={"depth": dial.reference_depth, "width": None, "heads": None, "windows": None})
+    return dialled(dial, shape.config(), reference.config(), tokens_per_step=tokens_per_step)
+
+
+class Cpt(Recipe):
+    """Continued pretraining: a new run from a checkpoint's weights, on text."""
+
+    tag: Tag
+    init: str
+    """The checkpoint to start from, tag or tag@step."""
+    init_windows: tuple[PositiveInt, ...] | None = None
+    """As in phase A."""
+    shape: Shape
+    """The init's shape, for plans made where the checkpoint is not."""
+    optimizer: Literal["fresh", "inherit"]
+    """fresh: momenta start at zero. inherit: they are the init's, while the schedule still is this run's own."""
+    corpus: Corpus
+    train: Train
+    budget: Budget
+    estimates: Estimates
+
+
+class Extend(Cpt):
+    """Context extension: continued pretraining in longer rows, with windows and rotary positions to match."""
+
+    extend: Extension
 
 
 class KnownCheckpoint(Recipe):

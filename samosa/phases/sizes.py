@@ -14,9 +14,11 @@ from typing import Any
 from samosa import home
 from samosa.errors import BadInput
 from samosa.model.config import ModelConfig
+from samosa.phases.rates import rates_line, scaling_line
 from samosa.phases.settings import Estimates
 from samosa.phases.stage import Shelf
 from samosa.train import hardware
+from samosa.train.scaling import Dial
 from samosa.train.settings import Train
 
 ESTIMATED = "estimated: the recipe's rows x tokens a row"
@@ -49,6 +51,8 @@ class Size:
     steps: int = 0
     """Optimizer steps, where it trains."""
     facts: tuple[Fact, ...] = ()
+    train: Train | None = None
+    """What it trains with, where it trains."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +99,18 @@ def steps_of(train: Train, rows: int) -> int:
     return math.ceil(seen / (train.tokens_per_step // train.length))
 
 
-def train_size(ctx: Context, what: str, config: ModelConfig, shape_basis: str, train: Train, data: DataSize) -> Size:
-    """A training stage: its steps, and how long they take on this machine."""
+def train_size(
+    ctx: Context,
+    what: str,
+    config: ModelConfig,
+    shape_basis: str,
+    train: Train,
+    data: DataSize,
+    *,
+    dial: Dial | None = None,
+    notes: tuple[Fact, ...] = (),
+) -> Size:
+    """A training stage: its steps, and how long they take on this machine. `notes` are further facts of the run."""
     steps = steps_of(train, data.rows)
     tokens = steps * train.tokens_per_step
     speed, speed_basis = tokens_per_second(ctx, config, train)
@@ -109,12 +123,16 @@ def train_size(ctx: Context, what: str, config: ModelConfig, shape_basis: str, t
         *_other_windows(config, train.length),
         _reference(config),
         Fact("data", data.tokens, f"{data.tokens:,} tokens in {data.rows:,} rows of {train.length:,}", data.basis),
-        Fact("steps", steps, f"{steps:,} x {train.tokens_per_step:,} tokens = {tokens:,}", _how_long(train, data)),
+        Fact(
+            "steps", steps, f"{steps:,} x {train.tokens_per_step:,} tokens = {tokens:,}", _how_long(train, data, dial)
+        ),
+        Fact("learning rates", train.matrix_lr, rates_line(train), scaling_line(config, train, dial)),
+        *notes,
         Fact("tokens per second", speed, f"{speed:,.0f}", speed_basis),
         Fact("memory per process", memory, f"{memory / 1e9:.1f} GB", _memory_basis(train)),
     )
     seconds = ctx.estimates.start_seconds + tokens / speed
-    return Size(said, seconds, speed_basis, gpu=True, steps=steps, facts=facts)
+    return Size(said, seconds, speed_basis, gpu=True, steps=steps, facts=facts, train=train)
 
 
 def tokens_per_second(ctx: Context, config: ModelConfig, train: Train) -> tuple[float, str]:
@@ -210,9 +228,9 @@ def _nanochat_fields(config: ModelConfig) -> dict[str, Any]:
     return {name: getattr(config, name) for name in names}
 
 
-def _how_long(train: Train, data: DataSize) -> str:
+def _how_long(train: Train, data: DataSize, dial: Dial | None) -> str:
     if train.steps is not None:
-        return "recipe (train.steps)"
+        return "recipe (train.steps)" if dial is None else f"{dial.tokens_per_parameter:g} tokens a parameter (dial)"
     return f"{train.epochs:g} epoch{'' if train.epochs == 1 else 's'} of {data.basis}"
 
 
