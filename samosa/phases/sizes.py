@@ -18,7 +18,7 @@ from samosa.phases.rates import rates_line, scaling_line
 from samosa.phases.settings import Estimates
 from samosa.phases.stage import Shelf
 from samosa.train import hardware
-from samosa.train.scaling import Dial
+from samosa.train.scaling import Dial, scaling_params
 from samosa.train.settings import Train
 
 ESTIMATED = "estimated: the recipe's rows x tokens a row"
@@ -123,9 +123,8 @@ def train_size(
         *_other_windows(config, train.length),
         _reference(config),
         Fact("data", data.tokens, f"{data.tokens:,} tokens in {data.rows:,} rows of {train.length:,}", data.basis),
-        Fact(
-            "steps", steps, f"{steps:,} x {train.tokens_per_step:,} tokens = {tokens:,}", _how_long(train, data, dial)
-        ),
+        Fact("steps", steps, f"{steps:,} x {train.tokens_per_step:,} tokens = {tokens:,}", _why(train, dial, data)),
+        _tokens_per_parameter(config, tokens),
         Fact("learning rates", train.matrix_lr, rates_line(train), scaling_line(config, train, dial)),
         *notes,
         Fact("tokens per second", speed, f"{speed:,.0f}", speed_basis),
@@ -228,7 +227,14 @@ def _nanochat_fields(config: ModelConfig) -> dict[str, Any]:
     return {name: getattr(config, name) for name in names}
 
 
-def _how_long(train: Train, data: DataSize, dial: Dial | None) -> str:
+def _tokens_per_parameter(config: ModelConfig, tokens: int) -> Fact:
+    """Both countings: embeddings cost next to nothing to train, and are nearly half of a d24."""
+    params = scaling_params(config)
+    shown = f"{tokens / params:.2f} of matrices and head, {tokens / config.n_params()['total']:.2f} of all"
+    return Fact("tokens per parameter", tokens / params, shown, f"{params:,} in matrices and head; this run alone")
+
+
+def _why(train: Train, dial: Dial | None, data: DataSize) -> str:
     if train.steps is not None:
         return "recipe (train.steps)" if dial is None else f"{dial.tokens_per_parameter:g} tokens a parameter (dial)"
     return f"{train.epochs:g} epoch{'' if train.epochs == 1 else 's'} of {data.basis}"
