@@ -22,8 +22,8 @@ def dense(x, weight, targets, reduction):
 
 @pytest.fixture
 def small_chunks(monkeypatch):
-    """Several chunks, the last one short."""
-    monkeypatch.setattr(head, "_chunks", lambda n, *_: [slice(i, min(i + 8, n)) for i in range(0, n, 8)])
+    """Several chunks of several slabs, the last of each short."""
+    monkeypatch.setattr(head, "_sizes", lambda *_: (8, 3))
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
@@ -86,3 +86,21 @@ def test_no_gradient_is_made_where_none_is_asked_for():
     assert not head.nll_sum(x.detach(), weight.detach(), targets, V).requires_grad
     only_x = head.nll_sum(x, weight.detach(), targets, V)
     assert torch.autograd.grad(only_x, x)[0].shape == x.shape
+
+
+def test_the_reference_is_the_equation():
+    x, weight, targets = case(torch.float64)
+    expected = dense(x, weight, targets, "none")[targets.flatten() >= 0]
+    torch.testing.assert_close(head.dense_nll(x, weight, targets, V), expected, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("loss", [head.nll_sum, head.nll_none])
+def test_bfloat16_activations_give_a_loss_in_fp32(loss):
+    x, weight, targets = case(torch.float32)
+    found = loss(x.bfloat16(), weight, targets, V)
+    expected = head.dense_nll(x, weight, targets, V)
+    assert found.dtype == torch.float32
+    assert found.sum().item() == pytest.approx(expected.sum().item(), rel=0.01)
+    got, wanted = (torch.autograd.grad(of.sum(), weight)[0] for of in (found, expected))
+    assert got.dtype == torch.float32
+    torch.testing.assert_close(got, wanted, rtol=0.05, atol=0.05)
