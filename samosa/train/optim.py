@@ -1,36 +1,32 @@
-"""MuonAdamW: Muon for the matrices inside blocks, AdamW for everything else, with nanochat's groups and numbers."""
+"""MuonAdamW: Muon for the matrices inside blocks, AdamW for everything else, with nanochat's groups and numbers.
+
+Every parameter's work and state belong to one rank, whole; the others receive what it has updated.
+"""
 
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import Parameter
 
 from samosa.errors import NotReady
+from samosa.train.distributed import World
+from samosa.train.muon import MuonGroup, Variant, muon_groups, muon_step
 from samosa.train.schedule import StepHyper
+from samosa.train.sharding import Gather, adam_cost, muon_cost, owners, rounds
 
 EPS = 1e-10
-MUON_BETA2 = 0.9  # NorMuon's second moment
 SMEAR_LR = 0.2  # no flag reaches it in nanochat either
 REFERENCE_WIDTH = 768  # AdamW's learning rates were tuned at this n_embd; others are scaled by (n_embd/768)^-0.5
+ADAM_ROLES = ("lm_head", "wte", "value_embeds", "resid_lambdas", "x0_lambdas", "smear")
 
-# A Newton-Schulz call works on this many elements at most, so its temporaries stay near 1 GB at any model size.
-STACK_ELEMENTS = 1 << 26
-
-# Polar Express (Amsel et al. 2025, arXiv:2505.16932): optimal quintics for 5 iterations, as nanochat tabulates them.
-POLAR_EXPRESS = (
-    (8.156554524902461, -22.48329292557795, 15.878769915207462),
-    (4.042929935166739, -2.808917465908714, 0.5000178451051316),
-    (3.8916678022926607, -2.772484153217685, 0.5060648178503393),
-    (3.285753657755655, -2.3681294933425376, 0.46449024233003106),
-    (2.3465413258596377, -1.7097828382687081, 0.42323551169305323),
-)
-
-Variant = Literal["upstream", "fork"]
+Kind = str | tuple[int, ...]
+"""What is updated at once: the parameters of an AdamW role, or the matrices of a shape."""
+Members = list[tuple[str, Parameter]]
 
 
 @dataclass
@@ -48,23 +44,13 @@ class AdamGroup:
     step: int = 0
 
 
-@dataclass
-class MuonGroup:
-    """K matrices of one shape, their state stacked: momentum [K, R, C], second moment [K, R, 1] or [K, 1, C]."""
-
-    lr: float
-    names: list[str]
-    params: list[Tensor]
-    momentum: Tensor
-    second: Tensor
-
-
 class MuonAdamW:
     """nanochat's optimizer over parameters with nanochat's names. What the schedule sets comes with each step.
 
     variant "upstream" equilibrates rows before the orthogonalisation and renormalises after it; "fork" does neither.
     `ns_dtype` is the dtype of the orthogonalisation for fp32 parameters (bf16 when the model computes in bf16);
-    float64 parameters stay in float64. Raises ValueError for a name without a role.
+    float64 parameters stay in float64. `where` is this rank among those that share the work (None: it does it all);
+    every rank gives the same parameters. Raises ValueError for a name without a role.
     """
 
     def __init__(
@@ -78,6 +64,7 @@ class MuonAdamW:
         n_embd: int,
         variant: Variant = "upstream",
         ns_dtype: torch.dtype = torch.float32,
+        where: World | None = None,
     ):
         width = (n_embd / REFERENCE_WIDTH) ** -0.5
         table: dict[str, tuple[float, tuple[float, float], float]] = {  # role: lr, betas, weight decay
@@ -88,35 +75,54 @@ class MuonAdamW:
             "x0_lambdas": (scalar_lr, (0.96, 0.95), 0.0),
             "smear": (SMEAR_LR, (0.8, 0.95), 0.0),
         }
-        by_role: dict[str, list[tuple[str, Parameter]]] = defaultdict(list)
-        for name, param in named_params:
-            if param.requires_grad:
-                by_role[role_of(name, param)].append((name, param))
-        matrices = by_role.pop("matrix", [])
-        self.adam = [_adam_group(role, *table[role], by_role[role]) for role in table if by_role[role]]
-        self.muon = [_muon_group(matrix_lr, chunk) for chunk in _stacks(matrices)]
+        where = where or World(0, 1, torch.device("cpu"))
+        kinds = _kinds(named_params)
+        self.params: dict[str, Tensor] = {name: param for members in kinds.values() for name, param in members}
+        """All of them by name, whoever owns them: AdamW's, then Muon's."""
+        owner = owners(_costs(kinds), where.size)
+        self.owned_names = tuple(name for name in self.params if owner[name] == where.rank)
+        """Those whose work this rank does and whose state it holds."""
+
+        def groups(kind: Kind) -> Iterable[AdamGroup | MuonGroup]:
+            mine = [(name, param) for name, param in kinds[kind] if owner[name] == where.rank]
+            if isinstance(kind, tuple):
+                return muon_groups(matrix_lr, mine)
+            return [_adam_group(kind, *table[kind], mine)] if mine else []
+
+        cut = rounds({kind: sum(p.nbytes for _, p in members) for kind, members in kinds.items()})
+        self._rounds = [[group for kind in part for group in groups(kind)] for part in cut]
+        self._gather = Gather([[(owner[name], p) for kind in part for name, p in kinds[kind]] for part in cut], where)
+        self.adam = [group for part in self._rounds for group in part if isinstance(group, AdamGroup)]
+        self.muon = [group for part in self._rounds for group in part if isinstance(group, MuonGroup)]
         self.variant: Variant = variant
         self.ns_dtype = ns_dtype
 
     @torch.no_grad()
     def step(self, hyper: StepHyper) -> None:
-        """One update from the gradients in `.grad`; a parameter the loss did not reach has gradient zero."""
-        for group in self.adam:
-            _adam_step(group, hyper.lr)
-        for stack in self.muon:
-            _muon_step(stack, hyper, variant=self.variant, ns_dtype=self.ns_dtype)
+        """One update from the gradients in `.grad`; a parameter the loss did not reach has gradient zero.
+
+        A collective over all ranks: afterwards their parameters are equal to the bit.
+        """
+        for number, part in enumerate(self._rounds):
+            for group in part:
+                if isinstance(group, AdamGroup):
+                    _adam_step(group, hyper.lr)
+                else:
+                    muon_step(group, _grads(group.params), hyper, variant=self.variant, dtype=self.ns_dtype)
+            self._gather.start(number)
+        self._gather.finish()
 
     def zero_grad(self) -> None:
         """Drop all gradients."""
-        for param in self.parameters():
+        for param in self.params.values():
             param.grad = None
 
     def parameters(self) -> list[Tensor]:
-        """All parameters it updates: AdamW's, then Muon's."""
-        return [p for group in self.adam for p in group.params] + [p for stack in self.muon for p in stack.params]
+        """All parameters, whoever owns them: AdamW's, then Muon's."""
+        return list(self.params.values())
 
     def state_dict(self) -> dict[str, dict[str, Any]]:
-        """State by parameter name: AdamW {step, exp_avg, exp_avg_sq}, Muon {momentum_buffer, second_momentum_buffer}.
+        """Owned state by name: AdamW {step, exp_avg, exp_avg_sq}, Muon {momentum_buffer, second_momentum_buffer}.
 
         Tensors are copies, so a later step does not reach into a save that is still being written.
         """
@@ -126,9 +132,12 @@ class MuonAdamW:
         }
 
     def load_state_dict(self, state: Mapping[str, Mapping[str, Any]]) -> None:
-        """Take over a state as `state_dict` wrote it. Casts nothing: other names, shapes or dtypes raise NotReady."""
+        """Take over what this rank owns from a state as `state_dict` wrote it, at whatever number of ranks.
+
+        Casts nothing: a name that is missing or that no parameter has, and other shapes or dtypes, raise NotReady.
+        """
         mine = self.live_state()
-        _check_fits(mine, state)
+        _check_fits(mine, state, self.params.keys())
         for group in self.adam:
             steps = {int(state[name]["step"]) for name in group.names}
             if len(steps) > 1:
@@ -168,25 +177,24 @@ def role_of(name: str, param: Tensor) -> str:
     raise ValueError(f"no optimizer group for parameter {name} of shape {tuple(param.shape)}")
 
 
-def orthogonalize(x: Tensor, *, variant: Variant, ns_dtype: torch.dtype) -> Tensor:
-    """Nearest semi-orthogonal matrices to x [K, R, C], by Polar Express; the result has x's dtype."""
-    rows, cols = x.shape[-2:]
-    work = x
-    if variant == "upstream":
-        row_norm = work.norm(dim=-1, keepdim=True)
-        work = work * (_frobenius(work) / math.sqrt(rows) / row_norm.clamp_min(1e-6))
-    if x.dtype != torch.float64:
-        work = work.to(ns_dtype)
-    work = work / (_frobenius(work) * 1.01 + 1e-6)
-    for a, b, c in POLAR_EXPRESS:
-        # The Gram matrix is taken on the short side: R x R or C x C, whichever is smaller.
-        gram = work.mT @ work if rows > cols else work @ work.mT
-        poly = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
-        work = torch.baddbmm(work, work, poly, beta=a) if rows > cols else torch.baddbmm(work, poly, work, beta=a)
-    out = work.to(x.dtype)
-    if variant == "upstream":
-        out = out * (math.sqrt(min(rows, cols)) / _frobenius(out).clamp_min(1e-6))
-    return out
+def _kinds(named_params: Iterable[tuple[str, Parameter]]) -> dict[Kind, Members]:
+    """Trainable parameters by what is updated at once: AdamW's roles, then the matrices' shapes, ascending."""
+    found: dict[Kind, Members] = defaultdict(list)
+    for name, param in named_params:
+        if param.requires_grad:
+            role = role_of(name, param)
+            found[tuple(param.shape) if role == "matrix" else role].append((name, param))
+    shapes = sorted(kind for kind in found if isinstance(kind, tuple))
+    return {kind: found[kind] for kind in (*ADAM_ROLES, *shapes) if kind in found}
+
+
+def _costs(kinds: Mapping[Kind, Members]) -> dict[str, int]:
+    """What each parameter's work costs, by name."""
+    return {
+        name: muon_cost(param.shape) if isinstance(kind, tuple) else adam_cost(param.shape)
+        for kind, members in kinds.items()
+        for name, param in members
+    }
 
 
 def _adam_step(group: AdamGroup, lr_multiplier: float) -> None:
@@ -205,71 +213,21 @@ def _adam_step(group: AdamGroup, lr_multiplier: float) -> None:
     torch._foreach_addcdiv_(group.params, group.exp_avg, scale, -lr / (1 - beta1**group.step))
 
 
-def _muon_step(stack: MuonGroup, hyper: StepHyper, *, variant: Variant, ns_dtype: torch.dtype) -> None:
-    """Nesterov momentum, orthogonalisation, NorMuon's scaling (arXiv:2510.05491), cautious decay (arXiv:2411.16085)."""
-    rows, cols = stack.params[0].shape
-    update = torch.stack(_grads(stack.params))  # [K, R, C]
-    stack.momentum.lerp_(update, 1 - hyper.momentum)
-    update.lerp_(stack.momentum, hyper.momentum)
-    update = orthogonalize(update, variant=variant, ns_dtype=ns_dtype)
-    update = _normuon(update, stack.second)
-    lr = stack.lr * hyper.lr * math.sqrt(max(1, rows / cols))
-    if hyper.weight_decay:
-        weights = torch.stack(list(stack.params))
-        # Cautious: a weight decays only where the update already pulls it towards zero.
-        update = update + hyper.weight_decay * weights * (update * weights >= 0)
-    torch._foreach_add_(stack.params, list(update.unbind()), alpha=-lr)
-
-
-def _normuon(update: Tensor, second: Tensor) -> Tensor:
-    """Even out the long side's rows (or columns) by their running second moment, keeping the matrix's norm."""
-    dim = -1 if update.size(-2) >= update.size(-1) else -2
-    size = update.size(dim)
-    mean_square = update.square().mean(dim, keepdim=True)
-    norm = (mean_square.sum((-2, -1), keepdim=True) * size).sqrt()
-    second.lerp_(mean_square, 1 - MUON_BETA2)
-    scale = second.clamp_min(1e-10).rsqrt()
-    new_norm = (mean_square * size * scale.square()).sum((-2, -1), keepdim=True).sqrt()
-    return update * (scale * (norm / new_norm.clamp_min(1e-10)))
-
-
-def _frobenius(x: Tensor) -> Tensor:
-    return x.norm(dim=(-2, -1), keepdim=True)
-
-
 def _grads(params: list[Tensor]) -> list[Tensor]:
     return [torch.zeros_like(p) if p.grad is None else p.grad for p in params]
 
 
-def _adam_group(
-    role: str, lr: float, betas: tuple[float, float], weight_decay: float, members: list[tuple[str, Parameter]]
-) -> AdamGroup:
+def _adam_group(role: str, lr: float, betas: tuple[float, float], weight_decay: float, members: Members) -> AdamGroup:
     params: list[Tensor] = [p for _, p in members]
     zeros = [torch.zeros_like(p, requires_grad=False) for p in params]
     return AdamGroup(role, lr, betas, weight_decay, [n for n, _ in members], params, zeros, [z.clone() for z in zeros])
 
 
-def _stacks(matrices: list[tuple[str, Parameter]]) -> Iterable[list[tuple[str, Parameter]]]:
-    """Matrices of one shape together, cut so that no stack holds more than STACK_ELEMENTS."""
-    shapes: dict[tuple[int, ...], list[tuple[str, Parameter]]] = defaultdict(list)
-    for name, param in matrices:
-        shapes[tuple(param.shape)].append((name, param))
-    for shape in sorted(shapes):
-        size = max(1, STACK_ELEMENTS // math.prod(shape))
-        members = shapes[shape]
-        yield from (members[i : i + size] for i in range(0, len(members), size))
-
-
-def _muon_group(lr: float, members: list[tuple[str, Parameter]]) -> MuonGroup:
-    params: list[Tensor] = [p for _, p in members]
-    rows, cols = params[0].shape
-    momentum = params[0].new_zeros((len(params), rows, cols), requires_grad=False)
-    second = momentum.new_zeros((len(params), rows, 1) if rows >= cols else (len(params), 1, cols))
-    return MuonGroup(lr, [n for n, _ in members], params, momentum, second)
-
-
-def _check_fits(mine: Mapping[str, Mapping[str, Any]], given: Mapping[str, Mapping[str, Any]]) -> None:
-    missing, unexpected = sorted(mine.keys() - given.keys()), sorted(given.keys() - mine.keys())
+def _check_fits(
+    mine: Mapping[str, Mapping[str, Any]], given: Mapping[str, Mapping[str, Any]], known: Iterable[str]
+) -> None:
+    """Raise NotReady unless everything owned is given as it should be, and nothing that no parameter has."""
+    missing, unexpected = sorted(mine.keys() - given.keys()), sorted(given.keys() - set(known))
     if missing or unexpected:
         raise _broken(f"{len(missing)} missing {missing[:5]}, {len(unexpected)} unexpected {unexpected[:5]}")
     for name, fields in mine.items():

@@ -28,6 +28,7 @@ from samosa.train.saving import Checkpoints
 from samosa.train.session import Start, begin, decide_backend, decide_dtype
 from samosa.train.settings import schedule_of
 from samosa.train.stop import StopFlag, write_marker
+from samosa.train.switches import require, turn_on
 from samosa.train.validation import Validation, asked, check_rows
 
 
@@ -135,9 +136,11 @@ class _Run:
 
 def _set_up(job: Job, where: World, stop: StopFlag, back: Retreat | None) -> _Run:
     settings = job.settings
+    require(settings)
     check_rows(job)
     dtype = decide_dtype(job, where)
     start = begin(job, dtype, decide_backend(settings, dtype, where), where)
+    turn_on(start.model, settings)
     state = _state(job, start, where, dtype)
     if back is not None:
         state.skips += back.skips
@@ -213,9 +216,12 @@ def _state(job: Job, start: Start, where: World, dtype: torch.dtype) -> TrainSta
         n_embd=start.model.config.n_embd,
         variant=settings.muon_variant,
         ns_dtype=dtype,
+        where=where,
     )
     guard = Guard(settings.spike_factor, settings.max_strikes)
     state = TrainState(wrap(start.model, where), optimizer, start.step, guard=guard)
+    if start.momenta is not None:
+        optimizer.load_state_dict(start.momenta)
     if start.train_state is not None:
         optimizer.load_state_dict(start.train_state["optimizer"])
         state.go_on_from(start.train_state["cursor"])

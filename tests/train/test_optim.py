@@ -7,7 +7,8 @@ import torch
 from torch.nn import Parameter
 
 from samosa.errors import NotReady
-from samosa.train.optim import POLAR_EXPRESS, MuonAdamW, orthogonalize
+from samosa.train.muon import POLAR_EXPRESS, orthogonalize
+from samosa.train.optim import MuonAdamW
 from samosa.train.schedule import StepHyper
 
 LRS = {"matrix_lr": 0.02, "embedding_lr": 0.2, "unembedding_lr": 0.004, "scalar_lr": 0.5}
@@ -158,7 +159,7 @@ def test_float64_stays_float64_and_bf16_is_only_used_inside():
 def test_a_stack_cut_in_pieces_gives_the_same_step(monkeypatch):
     whole, pieces = small_model(dtype=torch.float64), small_model(dtype=torch.float64)
     a = optimizer(whole)
-    monkeypatch.setattr("samosa.train.optim.STACK_ELEMENTS", 64)
+    monkeypatch.setattr("samosa.train.muon.STACK_ELEMENTS", 64)
     b = optimizer(pieces)
     assert len(b.muon) > len(a.muon)
     for params, opt in ((whole, a), (pieces, b)):

@@ -56,9 +56,7 @@ class Recording(MuonAdamW):
     grads: list[dict[str, torch.Tensor]]
 
     def step(self, hyper: StepHyper) -> None:
-        names = [name for group in [*self.adam, *self.muon] for name in group.names]
-        named = zip(names, self.parameters(), strict=True)
-        self.grads.append({name: p.grad.clone() for name, p in named if p.grad is not None})
+        self.grads.append({name: p.grad.clone() for name, p in self.params.items() if p.grad is not None})
         super().step(hyper)
 
 
@@ -79,7 +77,7 @@ def run_steps(
 ) -> dict[str, Any]:
     """Train a few steps of eight rows. What came of it: weights, gradients, losses, and which steps were skipped."""
     model = tiny_model(dtype)
-    optimizer = Recording(model.named_parameters(), **LRS, n_embd=CONFIG.n_embd)
+    optimizer = Recording(model.named_parameters(), **LRS, n_embd=CONFIG.n_embd, where=where)
     optimizer.grads = []
     state = TrainState(wrap(model, where), optimizer)
     reports: list[StepReport] = []
