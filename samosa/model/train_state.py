@@ -16,7 +16,7 @@ from typing import Any
 
 from samosa.errors import NotReady, SamosaError
 from samosa.home import CheckpointRef, require_space, sha256_file, write_atomic
-from samosa.model.manifest import another, read_json, verify
+from samosa.model.manifest import another, read_json, read_manifest, verify
 from samosa.model.tensors import Written, load_tensors, save_tensors, size_of
 
 CURSOR, INDEX = "cursor.json", "index.json"
@@ -39,20 +39,26 @@ def load_train_state(ref: CheckpointRef) -> dict[str, Any] | None:
 
     Raises NotReady for files that are missing, broken or not what the manifest says.
     """
-    if not ref.train_dir.is_dir():
-        return None
-    cursor = ref.train_dir / CURSOR
-    if cursor.is_file():
-        verify(ref, [cursor])
-    return {"optimizer": _optimizer(ref), "cursor": read_json(cursor) if cursor.is_file() else None}
+    manifest = read_manifest(ref)
+    listed = manifest["files"] if manifest else {}
+
+    def there(file: str) -> bool:
+        """Also true for one that should be there: loading then says that it is missing."""
+        path = ref.train_dir / file
+        return path.relative_to(ref.directory).as_posix() in listed or path.is_file()
+
+    optimizer: Mapping[str, Any] | None = None
+    if there(INDEX):
+        optimizer = StoredState(ref, _small(ref, INDEX))
+    elif there(WHOLE):
+        optimizer = load_part(ref, WHOLE)
+    cursor = _small(ref, CURSOR) if there(CURSOR) else None
+    return None if optimizer is cursor is None else {"optimizer": optimizer, "cursor": cursor}
 
 
-def _optimizer(ref: CheckpointRef) -> Mapping[str, Any] | None:
-    whole, index = ref.train_dir / WHOLE, ref.train_dir / INDEX
-    if index.is_file():
-        verify(ref, [index])
-        return StoredState(ref, read_json(index))
-    return load_part(ref, WHOLE) if whole.is_file() else None
+def _small(ref: CheckpointRef, file: str) -> dict[str, Any]:
+    verify(ref, [ref.train_dir / file])
+    return read_json(ref.train_dir / file)
 
 
 class StoredState(Mapping[str, Any]):

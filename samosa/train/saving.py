@@ -49,6 +49,8 @@ class Checkpoints:
         self._model = bare_model(start.model)
         self._saves = 0
         self._step = -1
+        self._coming = -1
+        self._beside = threading.Lock()  # a validation and the end of its checkpoint may meet
         self._running: Future[None] | None = None
         self._given_up = threading.Event()
         self._writer = ThreadPoolExecutor(1, "save", initializer=_give_way)
@@ -66,10 +68,14 @@ class Checkpoints:
         if self.where.leads:
             require_free(ref)
         self._saves += 1
-        self._step = step
+        self._step = self._coming = step
         copy, meta = self._take(), self.meta(step)
         cursor = {**self.state.cursor(), "seed": self.job.settings.seed}
         self._running = self._writer.submit(self._write, ref, copy, meta, cursor, began)
+
+    def done(self) -> bool:
+        """Whether no save is running."""
+        return self._running is None or self._running.done()
 
     def wait(self) -> None:
         """Block until the running save is complete. Raises NotReady when the last one failed: run again to go on."""
@@ -93,10 +99,11 @@ class Checkpoints:
 
     def write_val(self, step: int, val_bpb: float) -> None:
         """Put a validation beside the checkpoint of that step, if there is one or will be."""
-        saving = self._running is not None and self._step == step and not self._failed()
-        if saving or step in home.complete_steps(Path(self.job.out_dir)):
-            path = val_path(Path(self.job.out_dir), step)
-            home.write_atomic(path, json.dumps({"step": step, "val_bpb": val_bpb}) + "\n")
+        out_dir = Path(self.job.out_dir)
+        with self._beside:
+            if step == self._coming or step in home.complete_steps(out_dir):
+                text = json.dumps({"step": step, "val_bpb": val_bpb}) + "\n"
+                home.write_atomic(val_path(out_dir, step), text)
 
     def meta(self, step: int) -> dict[str, Any]:
         """nanochat's fields, and samosa's own under "samosa". The validation has a file of its own beside it."""
@@ -107,6 +114,7 @@ class Checkpoints:
             "init": self.job.init,
             "fingerprint": self.job.fingerprint,
             "steps": self.steps,
+            "lengthened": self.job.lengthened,
             "tokens": step * settings.tokens_per_step,
             "skipped": self.state.skipped,
             "dtype": str(self.dtype).removeprefix("torch."),
@@ -149,14 +157,19 @@ class Checkpoints:
         try:
             write_checkpoint(ref, self._model.config, copy["weights"], meta, cursor=cursor, parts=parts)
         except (SamosaError, OSError) as problem:
-            val_path(ref.directory, ref.step).unlink(missing_ok=True)
+            with self._beside:
+                self._coming = -1
+                val_path(ref.directory, ref.step).unlink(missing_ok=True)
             if ref.step < self.steps:  # else it is an error, which `wait` raises
                 why = _two_lines(problem)[0]
                 tell("warn", f"step {ref.step} was not saved: {why}; {self._newest()} stays, the next save tries again")
             raise
         size = size_of(copy) / 1e9
         tell("say", f"step {ref.step}: saved {ref.name}, {size:.2f} GB in {time.monotonic() - began:.1f} s")
-        self._thin_out()
+        try:
+            self._thin_out()
+        except (SamosaError, OSError) as problem:
+            tell("warn", f"older checkpoints could not be deleted: {_two_lines(problem)[0]}")
 
     def _thin_out(self) -> None:
         """Delete what the recipe does not keep. Called when a save is complete, so what goes is nobody's fallback."""
@@ -173,9 +186,6 @@ class Checkpoints:
         problem = None if self._running is None else self._running.exception()
         if problem is not None and not isinstance(problem, SamosaError | OSError):
             raise problem
-
-    def _failed(self) -> bool:
-        return self._running is not None and self._running.done() and self._running.exception() is not None
 
     def _ref(self, step: int) -> CheckpointRef:
         return CheckpointRef(self.job.kind, self.job.tag, step, Path(self.job.out_dir))

