@@ -16,7 +16,8 @@ from samosa.errors import BadInput, NotReady
 from samosa.model.config import ModelConfig
 from samosa.phases.data_stages import generated
 from samosa.phases.doctor import Check, missing
-from samosa.phases.fit import WITHOUT_EFFECT, Machine, describe, fitted, refuse_other_run
+from samosa.phases.fit import Machine, describe, fitted, refuse_other_run, that_matter
+from samosa.phases.horizon import Horizon
 from samosa.phases.init import sampled, still_there
 from samosa.phases.settings import STDLIB, Corpus, TokenizerText
 from samosa.phases.sizes import Context, DataSize, Size, cpu_size, train_size
@@ -108,7 +109,8 @@ def pretrain_stage(
     """pretrain: a base model under `tag`, from fresh weights."""
 
     def run(work: Work) -> Facts:
-        refuse_other_run(tag, "base", work.fingerprint, group=prefix)
+        horizon = Horizon(train, work.reprint)
+        refuse_other_run(tag, "base", work.fingerprint, group=prefix, horizon=horizon)
         model_config, explicit = config.to_meta()
         packed = work.made["rows"].directory
         job = Job(
@@ -124,6 +126,7 @@ def pretrain_stage(
             tokenizer_dir=str(home.tokenizer_dir()),
             train=train.model_dump(mode="json"),
             fingerprint=work.fingerprint,
+            lengthened=horizon.past("base", tag),
             price_per_hour=machine.price_per_hour or None,
         )
         return fitted(job, recipe, config, machine, work)
@@ -137,7 +140,7 @@ def pretrain_stage(
         f"train {tag} from nothing",
         run,
         inputs={"rows": rows},
-        settings={"tag": tag, "shape": config.to_meta(), **train.model_dump(mode="json", exclude=WITHOUT_EFFECT)},
+        settings={"tag": tag, "shape": config.to_meta(), **that_matter(train)},
         size=size,
         still_true=still_there,
     )

@@ -14,7 +14,8 @@ from samosa.model.config import ModelConfig, check_vocab
 from samosa.phases.base_stages import check_corpus, pack_stage, packed_text, the_tokenizer
 from samosa.phases.command import Command, carry_out, sets_of
 from samosa.phases.doctor import Check, missing
-from samosa.phases.fit import WITHOUT_EFFECT, Machine, fitted, refuse_other_run
+from samosa.phases.fit import Machine, fitted, refuse_other_run, that_matter
+from samosa.phases.horizon import Horizon
 from samosa.phases.init import Init, find_init, still_there, with_windows
 from samosa.phases.rates import scaling_line
 from samosa.phases.runs import machine_of, trained, training_checks
@@ -125,7 +126,8 @@ def _stage(run: Continued, rows: Stage, machine: Machine) -> Stage:
     cfg, init, train = run.cfg, run.init, run.cfg.train
 
     def go(work: Work) -> Facts:
-        refuse_other_run(cfg.tag, run.kind, work.fingerprint)
+        horizon = Horizon(train, work.reprint)
+        refuse_other_run(cfg.tag, run.kind, work.fingerprint, horizon=horizon)
         ref = init.found(work)
         check_vocab(init.config, load_tokenizer(home.tokenizer_dir()).vocab_size, ref.name)
         console.say(f"  optimizer {_inherited(run)}")
@@ -147,6 +149,7 @@ def _stage(run: Continued, rows: Stage, machine: Machine) -> Stage:
             tokenizer_dir=str(home.tokenizer_dir()),
             train=train.model_dump(mode="json"),
             fingerprint=work.fingerprint,
+            lengthened=horizon.past(run.kind, cfg.tag),
             price_per_hour=machine.price_per_hour or None,
         )
         return fitted(job, cfg, run.config, machine, work)
@@ -166,7 +169,7 @@ def _stage(run: Continued, rows: Stage, machine: Machine) -> Stage:
             "windows": init.windows,
             "reshape": run.reshape,
             "optimizer": cfg.optimizer,
-            **train.model_dump(mode="json", exclude=WITHOUT_EFFECT),
+            **that_matter(train),
         },
         size=size,
         still_true=still_there,

@@ -25,6 +25,7 @@ from samosa.home import CheckpointRef
 from samosa.model.config import ModelConfig, check_vocab
 from samosa.phases.data_stages import TRAINING, VALIDATION, read_mix, refuse_overlap
 from samosa.phases.doctor import Check, missing
+from samosa.phases.horizon import Horizon
 from samosa.phases.init import Init, still_there
 from samosa.phases.recipe_text import as_toml
 from samosa.phases.sizes import Context, DataSize, Size, estimated_rows, speed_key, train_size
@@ -34,8 +35,20 @@ from samosa.train.job import BROKEN, Job, own_fields, read_meta, read_val_bpb
 from samosa.train.settings import Train
 
 RENDERING = "1"  # raise it when the same conversation gives other ids or masks
-WITHOUT_EFFECT = {"micro_batch", "eval_every", "save_every", "keep", "keep_every", "keep_best", "wandb", "attention", "allow_fallback"}
+WITHOUT_EFFECT = {
+    "micro_batch",
+    "eval_every",
+    "save_every",
+    "keep",
+    "keep_every",
+    "keep_best",
+    "wandb",
+    "attention",
+    "allow_fallback",
+    "lengthened_from",
+}
 WITHOUT_EFFECT |= {"spike_factor", "max_strikes"}  # a run that they stopped goes on with others
+WITHOUT_EFFECT |= {"compile", "activation_checkpointing"}
 """Training settings that change how a run goes and not what comes out."""
 
 
@@ -63,7 +76,8 @@ def sft_stage(
     """sft: fine-tune `init` on the mix under `tag`. Probes of `gate` found among the training rows are an error."""
 
     def run(work: Work) -> Facts:
-        refuse_other_run(tag, "chat", work.fingerprint, group=prefix)
+        horizon = Horizon(train, work.reprint)
+        refuse_other_run(tag, "chat", work.fingerprint, group=prefix, horizon=horizon)
         ref = init.found(work)
         refuse_overlap(read_mix(work.made["data"], TRAINING), gate)
         tokenizer = load_tokenizer(home.tokenizer_dir())
@@ -83,6 +97,7 @@ def sft_stage(
             tokenizer_dir=str(home.tokenizer_dir()),
             train=train.model_dump(mode="json"),
             fingerprint=work.fingerprint,
+            lengthened=horizon.past("chat", tag),
             price_per_hour=machine.price_per_hour or None,
         )
         return fitted(job, recipe, init.config, machine, work)
@@ -100,10 +115,16 @@ def sft_stage(
         f"train {tag} from {init.name}",
         run,
         inputs={"data": data, "init": init.source},
-        settings={"tag": tag, "windows": init.windows, **train.model_dump(mode="json", exclude=WITHOUT_EFFECT)},
+        settings={"tag": tag, "windows": init.windows, **that_matter(train)},
         size=size,
         still_true=still_there,
     )
+
+
+def that_matter(train: Train) -> dict[str, Any]:
+    """The training settings that decide what comes out, and so belong into a stage's fingerprint."""
+    without = WITHOUT_EFFECT if train.fp8 else WITHOUT_EFFECT | {"fp8"}  # as before there was such a switch
+    return train.model_dump(mode="json", exclude=without)
 
 
 def fitted(job: Job, recipe: Recipe, config: ModelConfig, machine: Machine, work: Work) -> Facts:
@@ -111,6 +132,7 @@ def fitted(job: Job, recipe: Recipe, config: ModelConfig, machine: Machine, work
     from samosa.train import launch
 
     train = job.settings
+    Horizon(train, work.reprint).tell(job.kind, job.tag, len(PackedRows.load(Path(job.rows_dir))))
     record_run(job, recipe, speed_key(config, train, machine.nproc), work)
     outcome = launch.run(job, machine.nproc)
     if outcome.code:
@@ -130,30 +152,37 @@ def fitted(job: Job, recipe: Recipe, config: ModelConfig, machine: Machine, work
     }
 
 
-def refuse_other_run(tag: str, kind: Literal["base", "chat"], fingerprint: str, *, group: str = "") -> None:
+def refuse_other_run(
+    tag: str, kind: Literal["base", "chat"], fingerprint: str, *, group: str = "", horizon: Horizon | None = None
+) -> None:
     """Raise BadInput when `tag` has checkpoints of another run: other settings, other data, or made by others.
+
+    A run that was begun shorter counts as this one where the recipe says so; else the way on names how to say it.
 
     Whose a broken one is cannot be read: training says so, sets it aside and goes on from the one before it.
     `group` is the stages' prefix where the tag is that of the init and not of the command.
     """
+    ours = {fingerprint, *(horizon.earlier() if horizon else ())}
     for ref in home.list_checkpoints(kind, tag):
         if _unreadable(ref):
             continue
         theirs = own_fields(ref).get("fingerprint")
-        if theirs != fingerprint:
+        if theirs not in ours:
             whose = "made elsewhere" if theirs is None else "trained with other settings or data"
             way_on = f"train beside them: --tag {tag}b   (a checkpoint is never trained over)"
+            if horizon is not None and (longer := horizon.way_on(ref)) is not None:
+                raise BadInput(f"{tag} was begun with another length ({ref.name})", hint=f"{longer}; or {way_on}")
             if group:
                 way_on = f"set init={ref.name} to start from it as it is, or move {ref.directory} away to make it anew"
             raise BadInput(f"{tag} already has checkpoints, {whose} ({ref.name})", hint=way_on)
 
 
-def check_tag(tag: str, kind: Literal["base", "chat"], fingerprint: str | None) -> list[Check]:
+def check_tag(tag: str, kind: Literal["base", "chat"], fingerprint: str | None, horizon: Horizon) -> list[Check]:
     """Whether the tag is free, or holds this very run; nothing while what the run would be is not known."""
     if fingerprint is None:
         return []
     try:
-        refuse_other_run(tag, kind, fingerprint)
+        refuse_other_run(tag, kind, fingerprint, horizon=horizon)
     except BadInput as error:
         return [missing("tag", error)]
     there = home.list_checkpoints(kind, tag)

@@ -12,6 +12,7 @@ from samosa.phases.command import Checker, Command, carry_out, flags_of, sets_of
 from samosa.phases.data_stages import check_names, estimated_tokens, filter_stage, gen_stage, mix_stage
 from samosa.phases.doctor import Check
 from samosa.phases.fit import Machine, check_tag, sft_stage
+from samosa.phases.horizon import Horizon
 from samosa.phases.init import Init, find_init, with_windows
 from samosa.phases.settings import Cpt, Estimates, PhaseA, Pretrain, Sft
 from samosa.phases.sizes import Context
@@ -117,6 +118,9 @@ def training_checks(
     train = cfg.train
     needed_by = frozenset({stage.name})
 
+    def horizon(shelf: Shelf) -> Horizon:
+        return Horizon(train, lambda changes: shelf.reprint(stage, changes))
+
     def look(shelf: Shelf) -> list[Check]:
         assert stage.size is not None
         size = stage.size(Context(shelf, nproc, cfg.estimates))
@@ -124,8 +128,9 @@ def training_checks(
             doctor.check_disk(config, train, size.steps),
             doctor.check_memory(config, train, nproc),
             doctor.check_backend(train),
+            *doctor.check_switches(train),
             *doctor.check_keys(train),
-            *check_tag(cfg.tag, kind, shelf.fingerprint(stage)),
+            *check_tag(cfg.tag, kind, shelf.fingerprint(stage), horizon(shelf)),
         ]
 
     return [(needed_by, lambda shelf: [doctor.check_processes(nproc)]), (needed_by, look)]

@@ -14,7 +14,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +60,8 @@ class Work:
     fingerprint: str
     made: Mapping[str, Done]
     """The stages among its inputs, by input name."""
+    reprint: Callable[[Mapping[str, Any]], str | None] = lambda changes: None
+    """The fingerprint with some settings changed."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,12 @@ class Shelf:
         if print_ is not None:
             self._prints[id(stage)] = (stage, print_)
         return print_
+
+    def reprint(self, stage: Stage, changes: Mapping[str, Any]) -> str | None:
+        """What the stage's fingerprint would be with some settings changed; None while an input is missing."""
+        contents = self.contents(stage)
+        other = replace(stage, settings={**stage.settings, **changes})
+        return None if None in contents.values() else _hash({**_recipe_of(other), "inputs": contents})
 
     def contents(self, stage: Stage) -> dict[str, str | None]:
         """What each input's content is: a fingerprint, a sha256, an identity, or None where it is missing."""
@@ -225,7 +233,7 @@ def make(stage: Stage, made: Mapping[str, Done], shelf: Shelf) -> Done:
     home.make_folder(making)
     began = time.monotonic()
     try:
-        facts = dict(stage.run(Work(making, print_, inputs)))
+        facts = dict(stage.run(Work(making, print_, inputs, lambda changes: shelf.reprint(stage, changes))))
         seconds = time.monotonic() - began
         if not facts.get("keep", True):
             return Done(making, print_, facts, seconds, cached=False)

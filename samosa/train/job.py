@@ -1,7 +1,7 @@
 """What a training process is handed: paths, settings and a name, as one JSON file. Torch-free."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,8 +23,8 @@ class Job:
     """One run of the training loop.
 
     A checkpoint belongs to the job whose `fingerprint` it carries; only those are resumed from. Either `init` names the
-    checkpoint ("tag@step") whose weights the run starts from, or `model_config` the shape of a fresh model. With `init`,
-    `reshape` holds what the model is to be otherwise, and `optimizer` says whether its optimizer state comes along.
+    checkpoint ("tag@step") whose weights the run starts from, or `model_config` the shape of a fresh model. With
+    `init`, `reshape` holds what the model is to be otherwise, and `optimizer` says whether its state comes along.
     """
 
     tag: str
@@ -48,6 +48,8 @@ class Job:
     """Context extension: sequence_len, windows, rope_base and yarn of the model, as a meta's "samosa" has them."""
     optimizer: Literal["fresh", "inherit"] = "fresh"
     """What the first step finds: nothing, or the momenta that `init` was saved with."""
+    lengthened: list[dict[str, Any]] = field(default_factory=list)
+    """The lengths the run had before: fingerprint, horizon, unit and the step at which the next one took over."""
     price_per_hour: float | None = None
     """Dollars for the whole machine, for the progress line."""
 
@@ -118,10 +120,11 @@ def complete_checkpoints(job: Job) -> list[home.CheckpointRef]:
     when the folder holds checkpoints of another job or of another program: a tag is trained once.
     """
     out_dir, refs = Path(job.out_dir), []
+    ours = {job.fingerprint, *(before["fingerprint"] for before in job.lengthened)}
     named = [path for pattern in ("meta_*.json", "manifest_*.json") for path in out_dir.glob(pattern)]
     for step in sorted({int(path.stem.split("_")[1]) for path in named}):
         ref = home.CheckpointRef(job.kind, job.tag, step, out_dir)
-        if read_meta(ref) and own_fields(ref).get("fingerprint") != job.fingerprint:
+        if read_meta(ref) and own_fields(ref).get("fingerprint") not in ours:
             raise BadInput(
                 f"{ref.name} exists already, trained with other settings, data or another program",
                 hint=f"train under another tag, for example --tag {job.tag}b; what is there stays as it is",
@@ -134,7 +137,8 @@ def complete_checkpoints(job: Job) -> list[home.CheckpointRef]:
 def finished(job: Job) -> home.CheckpointRef | None:
     """The run's last checkpoint, once it is saved and (where there are validation rows) validated."""
     refs = complete_checkpoints(job)
-    if not refs or refs[-1].step != own_fields(refs[-1]).get("steps"):
+    own = own_fields(refs[-1]) if refs else {}
+    if not refs or refs[-1].step != own.get("steps") or own.get("fingerprint") != job.fingerprint:
         return None
     validated = job.val_dir is None or val_path(Path(job.out_dir), refs[-1].step).exists()
     return refs[-1] if validated else None

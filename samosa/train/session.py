@@ -7,7 +7,7 @@ import random
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,8 @@ class Start:
     """What is said about it: a checkpoint's name, or how the weights were drawn."""
     step: int
     train_state: dict[str, Any] | None
+    momenta: Mapping[str, Any] | None = None
+    """The optimizer's state that a new run takes over from its init."""
     tokenizer: str = ""
     """The tokenizer's hash."""
     attempt: int = 0
@@ -211,12 +213,23 @@ def _fresh(job: Job, dtype: torch.dtype, backend: str, where: World) -> Start:
             _protect(ref, job)
         model = _loaded(ref, dtype, backend, where, windows=job.init_windows)
         model.adopt(replace(_reshaped(model.config, job), train_len=settings.length))
-        return Start(model, f"from {ref.name}", 0, None)
+        momenta = _momenta(ref) if job.optimizer == "inherit" else None
+        if where.leads:
+            tell("say", f"optimizer: {'fresh' if momenta is None else f'inherited from {ref.name}'}")
+        return Start(model, f"from {ref.name}", 0, None, momenta)
     config = config_of(job, train_len=settings.length)
     model = GPT(config, backend=backend, compute_dtype=dtype)
     model.init_weights(torch.Generator().manual_seed(settings.seed))
     model = model.double() if dtype == torch.float64 else model
     return Start(model.to(where.device), f"fresh weights, seed {settings.seed}", 0, None)
+
+
+def _momenta(ref: CheckpointRef) -> Mapping[str, Any]:
+    """The optimizer's state by parameter name. Raises NotReady where the checkpoint has none."""
+    state = load_train_state(ref)
+    if state is None or state["optimizer"] is None:
+        raise NotReady(f"{ref.name} has no optimizer state to inherit", hint="--set optimizer=fresh starts with none")
+    return state["optimizer"]  # type: ignore[no-any-return]
 
 
 def _protect(ref: CheckpointRef, job: Job) -> None:
