@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from samosa.errors import NotReady
 from samosa.model import fp8
 from samosa.model.attention import choose_backend, documents
 from samosa.model.block import QK_SCALE, Block, Context, Embedding, Linear
@@ -114,7 +115,13 @@ class GPT(nn.Module):
 
     def train_with(self, *, compiled: bool, recompute: bool, use_fp8: bool) -> None:
         """How training computes, before its first step: layers compiled; made again in the backward pass instead of
-        keeping what they computed (Chen et al. 2016, arXiv:1604.06174); their matrices multiplied in FP8."""
+        keeping what they computed (Chen et al. 2016, arXiv:1604.06174); their matrices multiplied in FP8.
+
+        Raises NotReady for FP8 on a device, or with a compute dtype, that has none.
+        """
+        missing = fp8.why_not(self.device, self.dtype) if use_fp8 else None
+        if missing is not None:
+            raise NotReady(f"FP8 is not available: {missing}", hint="--set train.fp8=false")
         self.recompute = recompute
         for block in self.blocks if use_fp8 else ():
             fp8.convert(block)

@@ -14,7 +14,7 @@ from samosa.errors import BadInput, NotReady, SamosaError
 from samosa.model.config import ModelConfig, check_vocab
 from samosa.phases.settings import MixSource
 from samosa.phases.sizes import memory_bytes
-from samosa.train import hardware
+from samosa.train import hardware, switches
 from samosa.train.launch import check_nproc
 from samosa.train.settings import Train
 
@@ -102,6 +102,18 @@ def check_backend(train: Train) -> Check:
         )
         return missing("attention", error)
     return Check("attention", train.attention)
+
+
+def check_switches(train: Train) -> list[Check]:
+    """Whether this machine has shown that it computes right with the switches that are on; without any, nothing."""
+    on = switches.asked(train)
+    if not on:
+        return []
+    try:
+        switches.require(train)
+    except NotReady as error:
+        return [missing("self-test", error)]
+    return [Check("self-test", f"passed here for {', '.join(on)}")]
 
 
 def check_keys(train: Train) -> list[Check]:

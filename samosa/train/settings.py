@@ -7,6 +7,8 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from samosa.config import Recipe
 from samosa.train.schedule import FinetuneSchedule, PretrainSchedule, Schedule
 
+FP8_MULTIPLE = 16  # samosa/model/fp8.py: the kernels' condition
+
 
 class Train(Recipe):
     """One training run, whatever its objective."""
@@ -21,6 +23,10 @@ class Train(Recipe):
     """Times round the data; a step that is begun is finished."""
     steps: PositiveInt | None = None
     """Stop after this many optimizer steps, going round the data as often as that takes; overrides `epochs`."""
+
+    lengthened_from: tuple[PositiveFloat, ...] | None = None
+    """The lengths (steps, or epochs where the run counts those) under which this run was trained before it was made
+    longer. Its checkpoints count as its own then; the schedule is the new one's."""
 
     matrix_lr: PositiveFloat
     """Muon's learning rate, for the matrices inside the blocks."""
@@ -54,6 +60,15 @@ class Train(Recipe):
     """The attention backend; a named one that is missing is an error unless `allow_fallback`."""
     allow_fallback: bool
     """Take the other backend, aloud, when the one asked for is missing."""
+    compile: bool
+    """Let torch.compile take the layers. This and the next two are refused where `samosa doctor --selftest` has not
+    passed."""
+    activation_checkpointing: bool
+    """Compute each layer again in the backward pass instead of keeping what it computed: less memory, a third more
+    work."""
+    fp8: bool
+    """Multiply the layers' matrices in 8-bit floats, on GPUs that can; the only one of the three that changes results
+    beyond round-off."""
 
     eval_every: NonNegativeInt
     """Steps between validations; 0 validates at the last step only. The last step is always validated."""
@@ -88,12 +103,18 @@ class Train(Recipe):
             )
         if self.epochs is None and self.steps is None:
             raise ValueError("say how long to train: epochs or steps")
+        length = self.epochs if self.steps is None else self.steps
+        assert length is not None
+        if any(before >= length for before in self.lengthened_from or ()):
+            raise ValueError(f"lengthened_from {list(self.lengthened_from or ())} is not shorter than {length:g}")
         names = ("warmup_steps", "warmup_ratio")
         wanted, other = names if self.schedule == "steps" else names[::-1]
         if getattr(self, wanted) is None:
             raise ValueError(f'schedule "{self.schedule}" needs {wanted}')
         if getattr(self, other) is not None:
             raise ValueError(f'{other} has no effect under schedule "{self.schedule}"; use {wanted}')
+        if self.fp8 and self.length % FP8_MULTIPLE:
+            raise ValueError(f"fp8 needs a length that is a multiple of {FP8_MULTIPLE}, not {self.length}")
         if not self.keep and (self.keep_every or self.keep_best):
             raise ValueError("keep_every and keep_best have no effect with keep 0, which keeps all")
         return self
