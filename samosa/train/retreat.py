@@ -33,8 +33,8 @@ def retreat(job: Job, state: TrainState, data: Skipping, where: World, before: R
     place = share(state.guard.refuge(saved) or 0, where)
     if before is not None and before.step == place:
         raise SamosaError(
-            f"{len(state.guard.strikes)} steps up to step {state.step} were refused ({state.guard.why}), again after going back to "
-            f"step {place} and leaving out the data that did it",
+            f"{len(state.guard.strikes)} steps up to step {state.step} were refused ({state.guard.why}), again after"
+            f" going back to step {place} and leaving out the data that did it",
             hint="raise train.spike_factor or train.max_strikes and run it again, or lower the learning rates under"
             f" another tag: --set train.init_lr_frac={job.settings.init_lr_frac / 2:g} --tag {job.tag}b",
         )

@@ -1,17 +1,22 @@
-"""Small real training jobs in a home of their own, and a worker that dies where it is told to."""
+"""Small real training jobs in a home of their own, and processes that die where they are told to."""
 
+import itertools
+import multiprocessing
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from samosa import home
 from samosa.chat.tokenizer import load_tokenizer
 from samosa.data.packing import Doc, pack_documents
-from samosa.train.job import Job
+from samosa.train import rank, worker  # noqa: F401 - the worker is imported before processes are forked
+from samosa.train.job import Job, write_job
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 LENGTH = 32
@@ -34,6 +39,9 @@ SETTINGS: dict[str, Any] = {
     "dtype": "float32",
     "attention": "auto",
     "allow_fallback": True,
+    "compile": False,
+    "activation_checkpointing": False,
+    "fp8": False,
     "eval_every": 4,
     "spike_factor": 0,
     "max_strikes": 0,
@@ -48,54 +56,73 @@ SETTINGS: dict[str, Any] = {
 SHAPE = {"sequence_len": LENGTH, "n_layer": 2, "n_head": 1, "n_kv_head": 1, "n_embd": 32, "window_pattern": "L"}
 
 
-def make_job(tag: str, *, fingerprint: str = "first", init: str | None = None, **train: Any) -> Job:
-    """A job of a dozen steps under $SAMOSA_HOME, its rows written on the way."""
+def make_job(
+    tag: str, *, fingerprint: str = "first", init: str | None = None, stage: str = "pretrain", **train: Any
+) -> Job:
+    """A job of a dozen steps under $SAMOSA_HOME, its rows written on the way.
+
+    cpt, sft and extend need an `init`; extend doubles the row, widens the windows and raises the RoPE base.
+    """
     tokenizer = load_tokenizer(GOLDEN / "tokenizer")
-    rng = np.random.default_rng(0)
+    length = 2 * LENGTH if stage == "extend" else LENGTH
     for name, documents in (("rows", 60), ("val", 12)):
-        if not (home.root() / name).exists():
-            lengths = rng.integers(6, LENGTH, documents)
+        if not (home.root() / f"{name}-{length}").exists():
+            rng = np.random.default_rng(0 if name == "rows" else 1)
+            lengths = rng.integers(6, length, documents)
             docs = [Doc(ids=rng.integers(0, 256, n), mask=rng.random(n) < 0.4, source=name) for n in lengths]
-            rows = pack_documents(docs, length=LENGTH, overlong="error", seed=0, pad=tokenizer.bos)
-            rows.save(home.root() / name)
+            rows = pack_documents(docs, length=length, overlong="error", seed=0, pad=tokenizer.bos)
+            rows.save(home.root() / f"{name}-{length}")
+    kind = "chat" if stage == "sft" else "base"
     return Job(
         tag=tag,
-        kind="base",
-        stage="pretrain",
+        kind=kind,
+        stage=stage,  # type: ignore[arg-type]
         run_dir=str(home.run_dir(tag)),
-        out_dir=str(home.checkpoint_dir("base", tag)),
+        out_dir=str(home.checkpoint_dir(kind, tag)),
         init=init,
         model_config=None if init else {**SHAPE, "vocab_size": tokenizer.vocab_size},
-        rows_dir=str(home.root() / "rows"),
-        val_dir=str(home.root() / "val"),
+        reshape={"windows": [length, length], "rope_base": 200_000.0} if stage == "extend" else None,
+        rows_dir=str(home.root() / f"rows-{length}"),
+        val_dir=str(home.root() / f"val-{length}"),
         tokenizer_dir=str(GOLDEN / "tokenizer"),
-        train={**SETTINGS, **train},
+        train={**SETTINGS, "length": length, **train},
         fingerprint=fingerprint,
     )
 
 
-def die_before(event: int) -> None:
-    """Kill this process before its n-th durable act: a rename into place or an appended line."""
-    left = [event]
+def on_durable_acts(do: Callable[[int], None]) -> None:
+    """Have `do` called with 1, 2, ... before each durable act of this process: a file named, deleted or appended to."""
+    numbers = itertools.count(1)
 
     def counted(act: Any) -> Any:
         def wrapper(*args: Any, **options: Any) -> Any:
-            left[0] -= 1
-            if not left[0]:
-                os.kill(os.getpid(), signal.SIGKILL)
+            do(next(numbers))
             return act(*args, **options)
 
         return wrapper
 
-    Path.replace = counted(Path.replace)  # type: ignore[method-assign]
+    for name in ("replace", "rename", "unlink"):
+        setattr(Path, name, counted(getattr(Path, name)))
     home._append = counted(home._append)
 
 
-if __name__ == "__main__":
-    import torch
-
-    from samosa.train import worker
-
+def train_until(job_path: str, event: int, number: int, samosa_home: str) -> None:
+    """What a process of its own does: train, and send itself a signal before its n-th durable act."""
+    os.environ["SAMOSA_HOME"] = samosa_home
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
     torch.set_num_threads(1)
-    die_before(int(sys.argv[2]))
-    sys.exit(worker.main([sys.argv[1]]))
+    on_durable_acts(lambda act: os.kill(os.getpid(), number) if act == event else None)
+    sys.exit(rank.main([job_path]))
+
+
+def signalled(job: Job, event: int, number: signal.Signals) -> int | None:
+    """The exit code of a process that trains the job and gets a signal before its n-th durable act."""
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["tests.train.jobs"])  # torch is imported once for all of them
+    arguments = (str(write_job(job)), event, int(number), str(home.root()))
+    process = processes.Process(target=train_until, args=arguments)
+    process.start()
+    process.join()
+    return process.exitcode

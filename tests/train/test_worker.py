@@ -1,11 +1,6 @@
 """Whole runs of the worker: what it leaves on disk, and that a kill at any moment changes nothing of it."""
 
 import json
-import os
-import random
-import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +11,7 @@ import torch
 from samosa import home
 from samosa.data.packing import Doc, pack_documents
 from samosa.errors import BadInput, NotReady, SamosaError
-from samosa.model.checkpoint import load_model, load_train_state
+from samosa.model.checkpoint import load_model
 from samosa.train import events, rank, session, validation, worker
 from samosa.train import stop as stopping
 from samosa.train.job import complete_checkpoints, finished, read_meta, read_val_bpb, val_path, write_job
@@ -26,7 +21,6 @@ from tests.train.jobs import SETTINGS, make_job
 from tests.train.tiny import ALONE
 
 STEPS = SETTINGS["steps"]
-DURABLE_ACTS = 33  # of the whole run: the dtype, 12 steps, 3 validations and 1 beside a checkpoint, 4 saves of 4 files
 
 
 @pytest.fixture(autouse=True)
@@ -116,8 +110,8 @@ def test_the_windows_an_init_was_trained_with_go_into_the_run_and_its_checkpoint
 def test_a_run_that_is_stopped_saves_its_step_and_goes_on_to_the_same_bits(samosa_home, monkeypatch):
     whole = train_here(make_job("whole"))[-1]
     job, stop = make_job("halves"), StopFlag()
-    done = session.Checkpoints.save
-    monkeypatch.setattr(session.Checkpoints, "save", lambda self, step: (done(self, step), stop.ask("SIGTERM"))[0])
+    done = worker.Checkpoints.save
+    monkeypatch.setattr(worker.Checkpoints, "save", lambda self, step: (done(self, step), stop.ask("SIGTERM"))[0])
     train_here(job, stop)
     assert [ref.step for ref in complete_checkpoints(job)] == [3, 4]
     marker = json.loads(job.marker_path.read_text())
@@ -128,41 +122,6 @@ def test_a_run_that_is_stopped_saves_its_step_and_goes_on_to_the_same_bits(samos
     last = train_here(job)[-1]
     assert same_bits(weights(last), weights(whole))
     assert [r["step"] for r in metrics(job) if r["kind"] == "val"] == [4, 8, 12]
-
-
-def killed_and_resumed(tag, event):
-    """A run killed before its n-th durable act, then run again to its end."""
-    job = make_job(tag)
-    command = [sys.executable, "-m", "tests.train.jobs", str(write_job(job)), str(event)]
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
-    process = subprocess.run(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
-    assert process.returncode == -signal.SIGKILL, process.stderr.decode()
-    train_here(job)
-    return job
-
-
-def assert_the_same_run(job, whole):
-    ours, theirs = complete_checkpoints(job)[-1], complete_checkpoints(whole)[-1]
-    assert same_bits(weights(ours), weights(theirs))
-    assert load_train_state(ours)["cursor"] == load_train_state(theirs)["cursor"]
-    by_step = lambda records: sorted(without_times(records), key=lambda r: (r["step"], r["kind"]))  # noqa: E731
-    assert by_step(metrics(job)) == by_step(metrics(whole))
-    assert read_val_bpb(Path(job.out_dir), STEPS) == read_val_bpb(Path(whole.out_dir), STEPS)
-
-
-def test_a_run_killed_at_any_moment_goes_on_to_the_same_bits(samosa_home, soak_seed):
-    whole = make_job("whole")
-    train_here(whole)
-    event = random.Random(soak_seed).randint(1, DURABLE_ACTS)
-    assert_the_same_run(killed_and_resumed("killed", event), whole)
-
-
-@pytest.mark.soak
-def test_a_run_killed_at_every_moment_goes_on_to_the_same_bits(samosa_home):
-    whole = make_job("whole")
-    train_here(whole)
-    for event in range(1, DURABLE_ACTS + 1):
-        assert_the_same_run(killed_and_resumed(f"killed-{event}", event), whole)
 
 
 def test_a_broken_newest_checkpoint_is_said_and_the_one_before_it_resumed(samosa_home, capsys):
