@@ -108,9 +108,9 @@ def check_nproc(nproc: int) -> None:
         )
 
 
-def command(job_path: Path, nproc: int, gang: Gang = Gang()) -> list[str]:
+def command(job_path: Path, nproc: int, gang: Gang = Gang(), *, module: str = RANK) -> list[str]:
     """The command line of the training processes: one plain process, or torchrun."""
-    work = ["-m", RANK, str(job_path)]
+    work = ["-m", module, str(job_path)]
     if nproc == 1 and gang == Gang():
         return [sys.executable, *work]
     torchrun = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={nproc}", f"--nnodes={gang.nnodes}"]

@@ -31,8 +31,8 @@ from samosa.train.switches import TOGETHER, write_record
 
 CONFIG = ModelConfig(sequence_len=64, vocab_size=96, n_layer=3, n_head=2, n_kv_head=1, n_embd=64, windows=(16, 40, 64))
 DOCUMENTS = ((20, 44), (5, 50, 9))  # their lengths, in two rows of 64 tokens
-EXACT, ROUNDED, COARSE = 1e-5, 3e-2, 0.2
-"""Relative differences: of fp32 in another order, of bf16, and of gradients through products of 8-bit floats."""
+EXACT, FUSED, ROUNDED, COARSE = 1e-5, 1e-4, 3e-2, 0.2
+"""Relative differences: of fp32 in another order, and in other operations; of bf16; through products of 8 bits."""
 Status = Literal["passed", "failed", "skipped"]
 
 
@@ -88,7 +88,10 @@ def _attention(device: torch.device) -> Result:
     """Documents and windows against a dense mask, gradients included."""
     positions = _positions()
     worst = _judged(max(_attention_error(device, torch.float32, "sdpa", positions, w) for w in (7, 64)), EXACT)
-    if choose_backend("auto", device, dtype=torch.bfloat16) != "varlen" or worst.status == "failed":
+    if (
+        choose_backend("auto", device, allow_fallback=True, dtype=torch.bfloat16) != "varlen"
+        or worst.status == "failed"
+    ):
         return worst
     return _judged(max(_attention_error(device, torch.bfloat16, "varlen", positions, w) for w in (7, 64)), ROUNDED)
 
@@ -174,7 +177,7 @@ def _compile(device: torch.device) -> Result:
     why = _why_no_compiler(device)
     if why is not None:
         return Result("skipped", note=why)
-    return _judged(_switched(device, compiled=True), EXACT if device.type == "cpu" else ROUNDED)
+    return _judged(_switched(device, compiled=True), FUSED if device.type == "cpu" else ROUNDED)
 
 
 @check(SWITCHES["fp8"])
@@ -211,7 +214,7 @@ def _together(device: torch.device) -> Result:
     """Everything that passes here by itself, at once."""
     use_fp8 = fp8.why_not(device, torch.bfloat16) is None
     compiled = _why_no_compiler(device) is None
-    tolerance = COARSE if use_fp8 else EXACT if device.type == "cpu" else ROUNDED
+    tolerance = COARSE if use_fp8 else FUSED if device.type == "cpu" else ROUNDED
     return _judged(_switched(device, compiled=compiled, recompute=True, use_fp8=use_fp8), tolerance)
 
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.profiler import record_function
 
 from samosa.train.distributed import World
 
@@ -119,8 +120,9 @@ class Gather:
     @torch.no_grad()
     def finish(self) -> None:
         """Wait until everything sent has arrived, and put it into the parameters."""
-        for work, parcel, buffer in self._sent:
-            work.wait()
-            if parcel.owner != self._rank and not parcel.whole:
-                parcel.unpack(buffer)
+        with record_function("gather"):
+            for work, parcel, buffer in self._sent:
+                work.wait()
+                if parcel.owner != self._rank and not parcel.whole:
+                    parcel.unpack(buffer)
         self._sent.clear()

@@ -46,7 +46,7 @@ def run(job: Job, where: World, stop: StopFlag) -> None:
 
 def _from_newest(job: Job, where: World, stop: StopFlag, back: Retreat | None) -> Retreat | None:
     """Train on from the newest checkpoint. Returns where to go back to, None when finished or stopped."""
-    run = _set_up(job, where, stop, back)
+    run = set_up(job, where, stop, back)
     if asked(stop.asked, where):
         run.stopped()
         return None
@@ -134,7 +134,7 @@ class _Run:
             write_marker(self.job, reason=f"{self.stop.reason or 'another rank was asked to stop'}; {what}", code=130)
 
 
-def _set_up(job: Job, where: World, stop: StopFlag, back: Retreat | None) -> _Run:
+def set_up(job: Job, where: World, stop: StopFlag, back: Retreat | None) -> _Run:
     settings = job.settings
     require(settings)
     check_rows(job)
