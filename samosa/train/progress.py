@@ -103,11 +103,16 @@ class Progress:
         """Start the next step's clock."""
         self.mark = time.monotonic()
 
-    def validated(self, step: int, val_bpb: float) -> None:
-        """Append a validation to metrics.jsonl and say it."""
+    def validated(self, step: int, val_bpb: float, by_position: Mapping[int, float] | None = None) -> None:
+        """Append a validation to metrics.jsonl and say it, by position too where documents are long enough."""
         self.val_bpb = val_bpb
-        home.append_line(self.metrics, _json({"kind": "val", "step": step, "val_bpb": val_bpb}))
-        tell("say", f"step {step}: validation {val_bpb:.4f} bits per byte")
+        line: dict[str, Any] = {"kind": "val", "step": step, "val_bpb": val_bpb}
+        said = ""
+        if by_position and len(by_position) > 1:
+            line["val_bpb_from"] = {str(start): value for start, value in by_position.items()}
+            said = "; from position " + ", ".join(f"{start:,} {value:.4f}" for start, value in by_position.items())
+        home.append_line(self.metrics, _json(line))
+        tell("say", f"step {step}: validation {val_bpb:.4f} bits per byte{said}")
 
     def went_back(self, step: int, windows: Sequence[tuple[int, int]]) -> None:
         """Append to metrics.jsonl which of the data is left out from the step after `step` on, and say it."""

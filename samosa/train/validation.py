@@ -30,7 +30,7 @@ class Validation:
     where: World
     stop_asked: Callable[[], bool]
 
-    def bits_per_byte(self, step: int) -> float | None:
+    def measured(self, step: int) -> bpb.Measured | None:
         """Bits per byte of the weights as they are; None where it was left because a rank was asked to stop.
 
         Raises SamosaError when the loss is not finite, which is the weights' doing.
@@ -39,18 +39,18 @@ class Validation:
         rows = PackedRows.load(Path(self.job.val_dir))
         token_bytes = load_token_bytes(Path(self.job.tokenizer_dir)).to(self.where.device)
         try:
-            value = bpb.evaluate(self.model, self._batches(rows), token_bytes, self.where)
+            found = bpb.evaluate(self.model, self._batches(rows), token_bytes, self.where)
         except LeftError:
             return None
-        if value is None:
+        if found is None:
             raise _no_byte(self.job)
-        if not math.isfinite(value):
+        if not math.isfinite(found.bits_per_byte):
             less = f"--set train.init_lr_frac={self.job.settings.init_lr_frac / 2:g}"
             raise SamosaError(
                 f"the validation loss is not finite at step {step}",
                 hint=f"lower the learning rates, under another tag: {less} --tag {self.job.tag}b",
             )
-        return value
+        return found
 
     def _batches(self, rows: PackedRows) -> Iterator[Batch]:
         """This rank's batches. The ranks ask each other before each of them, so all make as many rounds."""

@@ -110,12 +110,12 @@ class _Run:
         """Validate and write it down. False where that was left because a rank was asked to stop."""
         if self.job.val_dir is None:
             return True
-        value = self.validation.bits_per_byte(step)
-        if value is None:
+        found = self.validation.measured(step)
+        if found is None:
             return False
         if self.where.leads:
-            self.checkpoints.write_val(step, value)
-            self.progress.validated(step, value)
+            self.checkpoints.write_val(step, found.bits_per_byte)
+            self.progress.validated(step, found.bits_per_byte, found.by_position)
         return True
 
     def owes_validation(self) -> bool:

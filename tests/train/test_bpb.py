@@ -26,9 +26,8 @@ def test_nanochats_own_validation_gives_its_own_bits_per_byte(golden):
     ids, targets = recorded["ids"].long(), recorded["targets"].long()
     batches = [Rows(ids[i : i + 4], targets[i : i + 4]) for i in range(0, 16, 4)]
     model, _ = load_model(CheckpointRef("base", "d2", 150, golden / "base_checkpoints" / "d2"))
-    assert evaluate(model, batches, load_token_bytes(golden / "tokenizer"), ALONE) == pytest.approx(
-        recorded["val"], abs=1e-6
-    )
+    found = evaluate(model, batches, load_token_bytes(golden / "tokenizer"), ALONE)
+    assert found.bits_per_byte == pytest.approx(recorded["val"], abs=1e-6)
 
 
 def test_targets_without_loss_and_special_tokens_count_neither_in_loss_nor_in_bytes():
@@ -40,9 +39,10 @@ def test_targets_without_loss_and_special_tokens_count_neither_in_loss_nor_in_by
     nats = F.cross_entropy(model(ids).flatten(0, 1), targets.flatten(), ignore_index=-1, reduction="none")
     counts = [i for i, t in enumerate(targets.flatten().tolist()) if t in (5, 7, 9)]
     expected = sum(nats[i].item() for i in counts) / math.log(2) / sum((2, 4, 2) * 3)  # bytes of 5, 7 and 9
-    assert evaluate(model, [Rows(ids, targets)], token_bytes, ALONE) == pytest.approx(expected, rel=1e-12)
+    found = evaluate(model, [Rows(ids, targets)], token_bytes, ALONE)
+    assert found.bits_per_byte == pytest.approx(expected, rel=1e-12)
     one_by_one = [Rows(ids[:1], targets[:1]), Rows(ids[1:], targets[1:]), Rows(ids, torch.full_like(targets, -1))]
-    assert evaluate(model, one_by_one, token_bytes, ALONE) == pytest.approx(expected, rel=1e-12)
+    assert evaluate(model, one_by_one, token_bytes, ALONE).bits_per_byte == pytest.approx(expected, rel=1e-12)
 
 
 def test_nothing_supervised_has_no_value_and_a_model_that_diverged_one_that_is_not_finite():
@@ -51,4 +51,22 @@ def test_nothing_supervised_has_no_value_and_a_model_that_diverged_one_that_is_n
     with torch.no_grad():
         next(model.parameters()).fill_(math.nan)
     value = evaluate(model, [Rows(ids, ids)], torch.ones(VOCAB), ALONE)
-    assert value is not None and not math.isfinite(value)
+    assert value is not None and not math.isfinite(value.bits_per_byte)
+
+
+def test_buckets_go_by_the_place_in_the_document_and_sum_to_the_whole():
+    model = tiny_model(torch.float64)
+    ids = torch.arange(600).view(2, 300) % VOCAB
+    positions = torch.stack([torch.arange(300), torch.cat([torch.arange(20), torch.arange(280)])])
+    targets = ids.clone()
+    targets[0, 40:290] = -1
+    nats = F.cross_entropy(
+        model(ids, positions=positions).flatten(0, 1), targets.flatten(), ignore_index=-1, reduction="none"
+    )
+    supervised = targets.flatten() >= 0
+    far = (positions.flatten() >= 256) & supervised
+    found = evaluate(model, [Rows(ids, targets, positions)], torch.full((VOCAB,), 2), ALONE)
+    assert list(found.by_position) == [0, 256] and far.sum() == 10 + 24
+    for start, chosen in ((0, supervised & ~far), (256, far)):
+        expected = nats[chosen].sum().item() / math.log(2) / (2 * chosen.sum().item())
+        assert found.by_position[start] == pytest.approx(expected, rel=1e-12)
