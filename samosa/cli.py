@@ -36,6 +36,13 @@ Until = Annotated[str | None, typer.Option("--until", metavar="STAGE", help="Sto
 From = Annotated[str | None, typer.Option("--from", metavar="STAGE", help="Begin at this stage")]
 Redo = Annotated[bool, typer.Option("--redo", help="Run again what has run already, paid stages too")]
 Json = Annotated[bool, typer.Option("--json", help="Print the outcome as JSON on stdout")]
+Detach = Annotated[bool, typer.Option("--detach", help="Go on without this terminal; attach shows it again")]
+MaxRestarts = Annotated[
+    int, typer.Option("--max-restarts", min=0, metavar="N", help="Start again N times when a process dies")
+]
+Nnodes = Annotated[int, typer.Option("--nnodes", min=1, metavar="N", help="Train on N machines that share a home")]
+NodeRank = Annotated[int, typer.Option("--node-rank", min=0, metavar="R", help="Say which of them this is, from 0")]
+Rdzv = Annotated[str | None, typer.Option("--rdzv", metavar="HOST:PORT", help="Meet the others at machine 0")]
 Verbose = Annotated[
     int, typer.Option("--verbose", "-v", count=True, show_default=False, help="Show where an error came from")
 ]
@@ -78,6 +85,9 @@ def _reworded(option: Any) -> Any:
     return option
 
 
+_typed: list[str] = []
+"""The command line as it came, for a command that starts itself again."""
+
 app = typer.Typer(
     cls=_Group,
     rich_markup_mode=None,  # rich takes longer to import than everything else here together
@@ -115,6 +125,8 @@ def phase_a(
     until: Until = None,
     start: From = None,
     redo: Redo = False,
+    detach: Detach = False,
+    max_restarts: MaxRestarts = 0,
     json: Json = False,
     verbose: Verbose = 0,
 ) -> int:
@@ -138,6 +150,11 @@ def sft(
     until: Until = None,
     start: From = None,
     redo: Redo = False,
+    detach: Detach = False,
+    max_restarts: MaxRestarts = 0,
+    nnodes: Nnodes = 1,
+    node_rank: NodeRank = 0,
+    rdzv: Rdzv = None,
     json: Json = False,
     verbose: Verbose = 0,
 ) -> int:
@@ -158,6 +175,11 @@ def pretrain(
     until: Until = None,
     start: From = None,
     redo: Redo = False,
+    detach: Detach = False,
+    max_restarts: MaxRestarts = 0,
+    nnodes: Nnodes = 1,
+    node_rank: NodeRank = 0,
+    rdzv: Rdzv = None,
     json: Json = False,
     verbose: Verbose = 0,
 ) -> int:
@@ -178,6 +200,11 @@ def cpt(
     until: Until = None,
     start: From = None,
     redo: Redo = False,
+    detach: Detach = False,
+    max_restarts: MaxRestarts = 0,
+    nnodes: Nnodes = 1,
+    node_rank: NodeRank = 0,
+    rdzv: Rdzv = None,
     json: Json = False,
     verbose: Verbose = 0,
 ) -> int:
@@ -198,6 +225,11 @@ def extend(
     until: Until = None,
     start: From = None,
     redo: Redo = False,
+    detach: Detach = False,
+    max_restarts: MaxRestarts = 0,
+    nnodes: Nnodes = 1,
+    node_rank: NodeRank = 0,
+    rdzv: Rdzv = None,
     json: Json = False,
     verbose: Verbose = 0,
 ) -> int:
@@ -206,6 +238,51 @@ def extend(
     from samosa.phases import continued
 
     return continued.run_extend(options)
+
+
+@app.command("attach", cls=_Command)
+def attach(tag: Annotated[str, typer.Argument(metavar="TAG", help="Choose the run")]) -> int:
+    """Watch a run that goes on elsewhere, until it ends
+
+    Exits with the run's own code; Ctrl-C leaves it going
+    """
+    from samosa.phases import detach
+
+    return detach.attach(tag)
+
+
+@app.command("profile", cls=_Command)
+def profile(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="Choose the training: pretrain, cpt, extend or sft")],
+    recipe: Recipe = None,
+    sets: Sets = None,
+    nproc: Nproc = None,
+    json: Json = False,
+    verbose: Verbose = 0,
+) -> int:
+    """Show where the time of a training step goes
+
+    Runs ten steps of the recipe's training, saves no checkpoint, and leaves a trace for a browser
+    """
+    options = _options(recipe=recipe, sets=sets, nproc=nproc, json=json, verbose=verbose)
+    from samosa.phases import profile as profiling
+
+    return profiling.run(options, kind=kind)
+
+
+@app.command("doctor", cls=_Command)
+def doctor(
+    selftest: Annotated[
+        bool, typer.Option("--selftest", help="Compute small things twice, in training's way and plainly, and compare")
+    ] = False,
+    json: Json = False,
+    verbose: Verbose = 0,
+) -> int:
+    """Show what this machine has, and whether it computes right"""
+    options = _options(json=json, verbose=verbose)
+    from samosa.phases import machine
+
+    return machine.run(options, selftest=selftest)
 
 
 @app.command("gen-data", cls=_Command)
@@ -306,7 +383,7 @@ def inspect(
 def _options(*, sets: Sequence[str] | None = None, **values: Any) -> "Options":
     from samosa.config import Options
 
-    return Options(sets=tuple(sets or ()), **values)
+    return Options(sets=tuple(sets or ()), argv=tuple(_typed), **values)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -315,6 +392,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Errors are two lines on stderr; with --json also one object on stdout. A bug keeps its traceback, without secrets.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _typed[:] = arguments
     as_json = "--json" in arguments
     in_detail = not {"-v", "-vv", "--verbose"}.isdisjoint(arguments)
     try:

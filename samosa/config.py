@@ -70,8 +70,20 @@ class Options:
     """The first stage to run; the ones before it must have run already."""
     redo: bool = False
     """Run again what has run, paid stages included."""
+    profile: bool = False
+    """Look at some steps of the training instead of carrying it out."""
     json: bool = False
     verbose: int = 0
+    detach: bool = False
+    """Go on without this terminal."""
+    max_restarts: int = 0
+    """How often training starts again from the last checkpoint when one of its processes dies."""
+    nnodes: int = 1
+    """Machines that train together, of which this is number `node_rank`; they meet at `rdzv`, HOST:PORT of number 0."""
+    node_rank: int = 0
+    rdzv: str | None = None
+    argv: tuple[str, ...] = ()
+    """The command line itself."""
 
 
 @dataclass(frozen=True)

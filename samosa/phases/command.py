@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from samosa import console
 from samosa.config import Options
 from samosa.errors import NotReady
+from samosa.phases.detach import detach, only_command
 from samosa.phases.doctor import Check, raise_first
 from samosa.phases.plan import Plan, as_json, make_plan, show
 from samosa.phases.rates import show_schedule
@@ -18,6 +19,8 @@ from samosa.phases.sizes import Context
 from samosa.phases.stage import Outcome, Shelf, Stage, choose, clock, run_stages
 
 Checker = Callable[[Shelf], list[Check]]
+SHOWN = ("said", "checkpoint", "val_bpb", "release", "profile")
+"""Facts that --json prints."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class Command:
 
     verb: str
     """As typed: "phase-a"."""
+    tag: str
     title: str
     stages: Sequence[Stage]
     nproc: int
@@ -66,9 +70,14 @@ def carry_out(command: Command, options: Options) -> int:
             f"this would take {clock(plan.hours * 3600)} and ${plan.dollars:.2f}, over the budget",
             hint="--set budget.dollars=... or budget.hours=..., when it is worth that",
         )
+    if options.detach:
+        return detach(command.tag, options)
     console.say("")
-    outcome = run_stages(command.stages, until=options.until, start=options.start, redo=options.redo, shelf=shelf)
-    line = command.ended(outcome) or _next_stage(command, chosen[-1], options)
+    with only_command(command.tag, options) as running:
+        outcome = run_stages(command.stages, until=options.until, start=options.start, redo=options.redo, shelf=shelf)
+        running.code = outcome.exit_code
+    told = [done.facts["next"] for done in outcome.done.values() if "next" in done.facts]
+    line = told[-1] if told else command.ended(outcome) or _next_stage(command, chosen[-1], options)
     if options.json:
         console.emit_json(_as_json(command, outcome))
     console.say(f"next: {line}")
@@ -81,6 +90,9 @@ def flags_of(options: Options) -> str:
     parts += [f" --set {shlex.quote(text)}" for text in options.sets]
     parts += [f" --tag {shlex.quote(options.tag)}"] if options.tag else []
     parts += [f" --nproc {options.nproc}"] if options.nproc else []
+    parts += [f" --max-restarts {options.max_restarts}"] if options.max_restarts else []
+    if options.rdzv:
+        parts += [f" --nnodes {options.nnodes} --node-rank {options.node_rank} --rdzv {shlex.quote(options.rdzv)}"]
     return "".join(parts)
 
 
@@ -105,7 +117,7 @@ def _as_json(command: Command, outcome: Outcome) -> dict[str, object]:
             "fingerprint": done.fingerprint,
             "cached": done.cached,
             "seconds": round(done.seconds, 1),
-            **{key: done.facts[key] for key in ("said", "checkpoint", "val_bpb", "release") if key in done.facts},
+            **{key: done.facts[key] for key in SHOWN if key in done.facts},
         }
         for name, done in outcome.done.items()
     ]

@@ -17,7 +17,7 @@ from samosa.phases.doctor import Check, missing
 from samosa.phases.fit import Machine, fitted, refuse_other_run, that_matter
 from samosa.phases.horizon import Horizon
 from samosa.phases.init import Init, find_init, still_there, with_windows
-from samosa.phases.rates import scaling_line
+from samosa.phases.rates import positions_line, scaling_line
 from samosa.phases.runs import machine_of, trained, training_checks
 from samosa.phases.settings import Cpt, Extend, known_checkpoints
 from samosa.phases.sizes import Context, Fact, Size, train_size
@@ -105,6 +105,7 @@ def _carry_out(run: Continued, options: Options, following: str) -> int:
     processes, *others = training_checks(stages[-1], run.kind, cfg, run.config, machine.nproc)
     command = Command(
         verb=run.verb,
+        tag=cfg.tag,
         title=f"{cfg.tag}, from {cfg.init}",
         stages=stages,
         nproc=machine.nproc,
@@ -190,14 +191,6 @@ def _notes(run: Continued) -> tuple[Fact, ...]:
         facts.append(Fact("context", new.sequence_len, longer, "recipe (extend)"))
         facts.append(Fact("positions", new.rope_base, positions_line(new), _readable(new)))
     return tuple(facts)
-
-
-def positions_line(config: ModelConfig) -> str:
-    """RoPE base and YaRN, short."""
-    base = f"RoPE base {config.rope_base:,.0f}"
-    if config.yarn is None:
-        return base
-    return f"{base}, YaRN x {config.yarn.factor:g} from {config.yarn.old_len:,}"
 
 
 def _readable(config: ModelConfig) -> str:

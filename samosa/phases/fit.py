@@ -8,7 +8,7 @@ import platform
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,6 +32,7 @@ from samosa.phases.sizes import Context, DataSize, Size, estimated_rows, speed_k
 from samosa.phases.stage import Done, Facts, Shelf, Stage, Work
 from samosa.secrets import redact
 from samosa.train.job import BROKEN, Job, own_fields, read_meta, read_val_bpb
+from samosa.train.launch import Gang
 from samosa.train.settings import Train
 
 RENDERING = "1"  # raise it when the same conversation gives other ids or masks
@@ -58,7 +59,10 @@ class Machine:
 
     nproc: int
     price_per_hour: float
-    """Dollars for all processes together."""
+    """Dollars for all processes together, on all nodes."""
+    gang: Gang = field(default_factory=Gang)
+    profiling: bool = False
+    """Training stages only look where the time of a step goes."""
 
 
 def sft_stage(
@@ -129,12 +133,15 @@ def that_matter(train: Train) -> dict[str, Any]:
 
 def fitted(job: Job, recipe: Recipe, config: ModelConfig, machine: Machine, work: Work) -> Facts:
     """Train the job to its last step and return the stage's facts. Raises what the run ended with."""
+    from samosa.phases.profile import profiled
     from samosa.train import launch
 
+    if machine.profiling:
+        return profiled(job, machine.nproc)
     train = job.settings
     Horizon(train, work.reprint).tell(job.kind, job.tag, len(PackedRows.load(Path(job.rows_dir))))
     record_run(job, recipe, speed_key(config, train, machine.nproc), work)
-    outcome = launch.run(job, machine.nproc)
+    outcome = launch.run(job, machine.nproc, machine.gang)
     if outcome.code:
         raise Stopped(
             outcome.reason or f"{job.tag} was stopped", hint="run the same command again: it goes on from there"

@@ -47,6 +47,7 @@ def run(options: Options) -> int:
     processes, *others = runs.training_checks(model, "chat", cfg, init.config, machine.nproc)
     command = Command(
         verb="phase-a",
+        tag=cfg.tag,
         title=f"{cfg.tag}, from {cfg.init}",
         stages=[*before, *phase],
         nproc=machine.nproc,

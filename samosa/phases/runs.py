@@ -17,6 +17,7 @@ from samosa.phases.init import Init, find_init, with_windows
 from samosa.phases.settings import Cpt, Estimates, PhaseA, Pretrain, Sft
 from samosa.phases.sizes import Context
 from samosa.phases.stage import Outcome, Shelf, Stage
+from samosa.train.launch import Gang
 
 
 def run_sft(options: Options) -> int:
@@ -28,6 +29,7 @@ def run_sft(options: Options) -> int:
     processes, *others = training_checks(stages[-1], "chat", cfg, init.config, machine.nproc)
     command = Command(
         verb="sft",
+        tag=cfg.tag,
         title=f"{cfg.tag}, from {cfg.init}",
         stages=stages,
         nproc=machine.nproc,
@@ -51,6 +53,7 @@ def run_pretrain(options: Options) -> int:
     stages = base_stages(cfg, machine)
     command = Command(
         verb="pretrain",
+        tag=cfg.tag,
         title=f"{cfg.tag}, from nothing",
         stages=stages,
         nproc=machine.nproc,
@@ -108,7 +111,8 @@ def base_stages(cfg: Pretrain, machine: Machine, *, prefix: str = "") -> list[St
 def machine_of(options: Options, estimates: Estimates) -> Machine:
     """What the command trains on: as many processes as asked for, at the recipe's price."""
     nproc = doctor.processes(options.nproc)
-    return Machine(nproc, nproc * estimates.dollars_per_gpu_hour)
+    gang = Gang(options.max_restarts, options.nnodes, options.node_rank, options.rdzv)
+    return Machine(nproc, nproc * gang.nnodes * estimates.dollars_per_gpu_hour, gang, profiling=options.profile)
 
 
 def training_checks(

@@ -24,14 +24,16 @@ class Tracker:
         self.mode = job.settings.wandb
         self._done = threading.Event()
         self._thread: threading.Thread | None = None
+        self._after = 0
 
     def __enter__(self) -> Self:
         return self
 
     def begin(self, step: int) -> None:
-        """Start following, from the records after `step`: the ranks have brought metrics.jsonl in order."""
+        """Follow from the records after `step` on: the ranks have put metrics.jsonl in order, perhaps once more."""
+        self._after = step
         if self.mode != "off" and self._thread is None:
-            self._thread = threading.Thread(target=self._follow, args=(step,), name="wandb", daemon=True)
+            self._thread = threading.Thread(target=self._follow, name="wandb", daemon=True)
             self._thread.start()
 
     def __exit__(
@@ -43,11 +45,11 @@ class Tracker:
             if self._thread.is_alive():
                 console.warn(f"wandb has not finished; metrics are in {self.job.metrics_path}")
 
-    def _follow(self, step: int) -> None:
+    def _follow(self) -> None:
         try:
             run = _open(self.job, self.mode)
             for record in self._records():
-                if record["step"] > step:
+                if record["step"] > self._after:
                     values = {key: value for key, value in record.items() if key not in ("kind", "step")}
                     run.log(values, step=record["step"])
             run.finish()
@@ -55,12 +57,17 @@ class Tracker:
             console.warn(f"wandb stopped: {problem}; metrics are in {self.job.metrics_path}")
 
     def _records(self) -> Iterator[dict[str, Any]]:
-        """Lines of metrics.jsonl as they appear, until the run is over and all are read."""
-        place, rest = 0, b""
+        """Lines of metrics.jsonl as they appear, until the run is over and all are read.
+
+        The ranks put another file in its place when they start again or go back; that one is read from its beginning.
+        """
+        place, rest, known = 0, b"", None
         while True:
             over = self._done.wait(POLL if place else 0.0)
             if self.job.metrics_path.exists():
                 with self.job.metrics_path.open("rb") as file:
+                    if (inode := os.fstat(file.fileno()).st_ino) != known:
+                        place, rest, known = 0, b"", inode
                     file.seek(place)
                     *lines, rest = (rest + file.read()).split(b"\n")
                     place = file.tell()
