@@ -15,8 +15,10 @@ import torch
 from samosa import home
 from samosa.chat.tokenizer import load_tokenizer
 from samosa.data.packing import Doc, pack_documents
-from samosa.train import rank, worker  # noqa: F401 - the worker is imported before processes are forked
+from samosa.train import rank, worker
+from samosa.train.distributed import World, world
 from samosa.train.job import Job, write_job
+from samosa.train.stop import StopFlag
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 LENGTH = 32
@@ -117,12 +119,60 @@ def train_until(job_path: str, event: int, number: int, samosa_home: str) -> Non
     sys.exit(rank.main([job_path]))
 
 
+class AskedFor(StopFlag):
+    """Asked to stop from the n-th look on: the first is before the first step, then one in each step."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__("SIGINT")
+        self.looks = looks
+
+    def asked(self) -> bool:
+        self.looks -= 1
+        return self.looks < 1
+
+
+def rank_main(number: int, size: int, port: int, samosa_home: str, work: Callable[[World], None]) -> None:
+    """What one of several gloo ranks on the loopback does."""
+    os.environ |= {"RANK": str(number), "WORLD_SIZE": str(size), "LOCAL_RANK": str(number)}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo"}
+    os.environ |= {"TORCHELASTIC_USE_AGENT_STORE": "True", "SAMOSA_HOME": samosa_home}
+    torch.set_num_threads(1)
+    with world() as where:
+        work(where)
+
+
+def on_two_ranks(work: Callable[[World], None]) -> list[int | None]:
+    """The exit codes of two ranks that both do the work."""
+    # The store is here, on a port the system gave, so that two tests at once never take the same one.
+    store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    ranks = [
+        _processes().Process(target=rank_main, args=(number, 2, store.port, str(home.root()), work))
+        for number in (0, 1)
+    ]
+    for process in ranks:
+        process.start()
+    for process in ranks:
+        process.join()
+    return [process.exitcode for process in ranks]
+
+
+def stop_one_and_end_the_other(where: World, stops: Job, ends: Job) -> None:
+    """Train `stops` until rank 1 alone is asked to stop, in step 6; then `ends` to its end."""
+    worker.run(stops, where, AskedFor(7) if where.rank == 1 else StopFlag())
+    worker.run(ends, where, StopFlag())
+
+
 def signalled(job: Job, event: int, number: signal.Signals) -> int | None:
     """The exit code of a process that trains the job and gets a signal before its n-th durable act."""
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["tests.train.jobs"])  # torch is imported once for all of them
     arguments = (str(write_job(job)), event, int(number), str(home.root()))
-    process = processes.Process(target=train_until, args=arguments)
+    process = _processes().Process(target=train_until, args=arguments)
     process.start()
     process.join()
     return process.exitcode
+
+
+def _processes() -> Any:
+    """Makes processes that need not import torch: one did, and they are forked from it."""
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["tests.train.jobs"])
+    return processes

@@ -3,6 +3,7 @@
 Nothing of it changes what comes out: the weights are those of the run that nothing befell.
 """
 
+import functools
 import json
 import random
 import signal
@@ -18,7 +19,15 @@ from samosa.train.job import complete_checkpoints, finished, read_val_bpb, write
 from samosa.train.objectives import NextToken
 from samosa.train.progress import MEASURED
 from samosa.train.stop import StopFlag, read_marker
-from tests.train.jobs import SETTINGS, make_job, on_durable_acts, signalled
+from tests.train.jobs import (
+    SETTINGS,
+    AskedFor,
+    make_job,
+    on_durable_acts,
+    on_two_ranks,
+    signalled,
+    stop_one_and_end_the_other,
+)
 from tests.train.tiny import ALONE
 
 STEPS = SETTINGS["steps"]
@@ -75,14 +84,14 @@ def uninterrupted(samosa_home, monkeypatch):
         init = None
         if stage != "pretrain":
             init = train_here(make_job("base", steps=2, eval_every=0, save_every=0))[-1].name
-        acts = []
+        acts, job = [], make_job("whole", stage=stage, init=init)
+        write_job(job)
         with monkeypatch.context() as patch:
             for name in ("replace", "rename", "unlink"):
                 patch.setattr(Path, name, getattr(Path, name))  # put back at the end
             patch.setattr(worker.home, "_append", worker.home._append)
             on_durable_acts(acts.append)
-            job = make_job("whole", stage=stage, init=init)
-            train_here(job)
+            worker.run(job, ALONE, StopFlag())
         return job, init, len(acts)
 
     return whole
@@ -163,6 +172,25 @@ def test_a_stop_asked_within_a_validation_leaves_it_with_the_step_saved(samosa_h
     assert_the_same_run(job, whole)
 
 
+def test_a_run_goes_on_with_another_number_of_ranks_and_one_of_them_may_stop_it(samosa_home):
+    plain = {"dtype": "float64", "eval_every": 0, "save_every": 0}
+    whole, fewer, more = (make_job(tag, **plain) for tag in ("whole", "fewer", "more"))
+    train_here(whole)
+    train_here(more, AskedFor(7))
+    write_job(fewer)
+    more.marker_path.unlink()
+    assert on_two_ranks(functools.partial(stop_one_and_end_the_other, stops=fewer, ends=more)) == [0, 0]
+    assert read_marker(fewer)["reason"] == "another rank was asked to stop; step 6 of 12 is saved"
+    train_here(fewer)
+    expected = weights(complete_checkpoints(whole)[-1])
+    losses = [r["loss"] for r in metrics(whole) if r["kind"] == "step"]
+    for job in (fewer, more):
+        ours = weights(complete_checkpoints(job)[-1])
+        assert max((ours[name] - expected[name]).abs().max().item() for name in ours) < 1e-6
+        # The same batches: each step's loss is that of the same rows.
+        assert [r["loss"] for r in metrics(job) if r["kind"] == "step"] == pytest.approx(losses, abs=1e-9)
+
+
 class Sick(NextToken):
     """Losses that are not finite, or ten times too high, for certain rows: those of the steps named."""
 
@@ -237,15 +265,3 @@ def test_a_run_that_comes_back_to_the_same_place_stops_and_names_the_knob(samosa
     with pytest.raises(SamosaError, match="again after going back to step 6") as raised:
         train_here(job)
     assert raised.value.exit_code == 1 and "train.max_strikes" in raised.value.hint
-
-
-class AskedFor(StopFlag):
-    """Asked to stop from the n-th look on: the first is before the first step, then one in each step."""
-
-    def __init__(self, looks):
-        super().__init__("SIGINT")
-        self.looks = looks
-
-    def asked(self):
-        self.looks -= 1
-        return self.looks < 1

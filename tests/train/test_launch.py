@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -16,8 +17,10 @@ import torch
 from samosa import home
 from samosa.errors import BadInput, NotReady, SamosaError
 from samosa.model.checkpoint import load_model
-from samosa.train import launch
-from samosa.train.job import complete_checkpoints, read_job
+from samosa.train import launch, rank
+from samosa.train.job import complete_checkpoints, read_job, write_job
+from samosa.train.launch import Gang
+from samosa.train.stop import StopFlag, write_marker
 from tests.train.jobs import make_job
 
 CHECKPOINT = """
@@ -208,6 +211,55 @@ def test_several_processes_meet_on_the_loopback():
     assert line[-3:] == ["-m", "samosa.train.rank", "job.json"]
 
 
+def test_nodes_meet_where_they_are_told_and_node_0_has_rank_0():
+    line = launch.command(Path("job.json"), 8, Gang(nnodes=2, node_rank=1, rdzv="10.0.0.1:29400"))
+    assert {"--nnodes=2", "--node-rank=1", "--rdzv-backend=static", "--rdzv-endpoint=10.0.0.1:29400"} <= set(line)
+    assert "GLOO_SOCKET_IFNAME" not in launch.environment(8, Gang(nnodes=2, rdzv="10.0.0.1:29400"))
+
+
+def test_a_single_process_is_started_by_torchrun_where_it_may_have_to_be_started_again():
+    assert "torch.distributed.run" not in launch.command(Path("job.json"), 1)
+    assert "--max-restarts=3" in launch.command(Path("job.json"), 1, Gang(max_restarts=3))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"nnodes": 2},
+        {"rdzv": "10.0.0.1:29400"},
+        {"nnodes": 2, "node_rank": 2, "rdzv": "10.0.0.1:29400"},
+        {"nnodes": 2, "rdzv": "10.0.0.1"},
+    ],
+)
+def test_nodes_that_cannot_meet_are_refused(wrong):
+    with pytest.raises(BadInput):
+        Gang(**wrong)
+
+
+def test_what_the_first_gang_died_of_is_forgotten_when_the_second_one_finishes(samosa_home, worker, capsys):
+    died = json.dumps({"ended": {"reason": "gloo", "code": 1, "hint": None}})
+    events = [died, '{"attempt": 1}', '{"rank": 1}', '{"attempt": 1}', '{"rank": 2}']
+    worker(
+        "".join(f"print({event!r}, flush=True)\n" for event in events).replace('": 1}', '": 99999999}', 1) + CHECKPOINT
+    )
+    assert launch.run(make_job("again"), 1).code == 0
+    assert capsys.readouterr().err.count("all start again from the last checkpoint") == 1
+
+
+def test_what_another_start_does_not_mend_is_not_tried_again(samosa_home, monkeypatch):
+    job = make_job("mended")
+    path = str(write_job(job))
+    monkeypatch.setattr(rank, "_work", lambda job, stop: pytest.fail("tried again"))
+    monkeypatch.setattr(StopFlag, "install", lambda self: None)
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    write_marker(job, reason="the disk is full", code=3, hint="free some")
+    assert rank.main([path]) == 0
+    job.marker_path.unlink()
+    write_marker(job, reason="gloo", code=1, final=False)
+    with pytest.raises(pytest.fail.Exception, match="tried again"):
+        rank.main([path])
+
+
 def test_the_cores_are_shared_out_unless_the_person_says_otherwise(monkeypatch):
     monkeypatch.setattr(launch, "cores", lambda: 8)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
@@ -275,3 +327,53 @@ def test_a_run_whose_launcher_was_killed_saves_and_leaves(samosa_home):
         time.sleep(0.05)
     assert "the launcher is gone" in json.loads(job.marker_path.read_text())["reason"]
     assert complete_checkpoints(job)
+
+
+def whole_run(tag, **train):
+    """The checkpoint of an undisturbed run over two ranks."""
+    return launch.run(make_job(tag, **train), 2).ref
+
+
+def assert_the_same_steps(job, whole, steps):
+    ours, theirs = load_model(complete_checkpoints(job)[-1])[0], load_model(whole)[0]
+    assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
+    lines = [json.loads(line) for line in job.metrics_path.read_text().splitlines()]
+    assert [line["step"] for line in lines if line["kind"] == "step"] == list(range(1, steps + 1))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("dead", ["0", "1"])
+def test_a_rank_that_is_killed_is_started_again_with_the_others(samosa_home, monkeypatch, capsys, dead):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    whole = whole_run("whole", steps=60)
+    job = make_job("restarted", steps=60)
+
+    def kill():
+        while not (job.metrics_path.exists() and job.metrics_path.stat().st_size > 4000):
+            time.sleep(0.01)
+        for process in psutil.Process().children(recursive=True):
+            if process.environ().get("RANK") == dead:
+                process.kill()
+
+    threading.Thread(target=kill, daemon=True).start()
+    assert launch.run(job, 2, Gang(max_restarts=1)).code == 0
+    assert "restart 1" in capsys.readouterr().err
+    assert_the_same_steps(job, whole, 60)
+
+
+@pytest.mark.soak
+def test_two_nodes_train_as_two_ranks_of_one_do(samosa_home, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
+    whole, job = whole_run("whole"), make_job("nodes")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{free.getsockname()[1]}"
+    other = []
+    gang = Gang(nnodes=2, node_rank=1, rdzv=place)
+    second = threading.Thread(target=lambda: other.append(launch.run(job, 1, gang)))
+    second.start()
+    assert launch.run(job, 1, Gang(nnodes=2, node_rank=0, rdzv=place)).code == 0
+    second.join()
+    assert other[0].code == 0
+    assert_the_same_steps(job, whole, 12)

@@ -17,7 +17,7 @@ from samosa.train import stop as stopping
 from samosa.train.job import complete_checkpoints, finished, read_meta, read_val_bpb, val_path, write_job
 from samosa.train.progress import MEASURED
 from samosa.train.stop import StopFlag
-from tests.train.jobs import SETTINGS, make_job
+from tests.train.jobs import SETTINGS, AskedFor, make_job
 from tests.train.tiny import ALONE
 
 STEPS = SETTINGS["steps"]
@@ -35,18 +35,6 @@ def train_here(job, stop=None):
     write_job(job)
     worker.run(job, ALONE, stop or StopFlag())
     return complete_checkpoints(job)
-
-
-class AskedFor(StopFlag):
-    """Asked to stop from the n-th look on: the first is before the first step, then one in each step."""
-
-    def __init__(self, looks):
-        super().__init__("SIGINT")
-        self.looks = looks
-
-    def asked(self):
-        self.looks -= 1
-        return self.looks < 1
 
 
 def weights(ref):
