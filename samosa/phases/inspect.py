@@ -12,6 +12,7 @@ from samosa.errors import BadInput, NotReady
 from samosa.model.config import ModelConfig
 from samosa.model.settings import Inspection, WindowTrial
 from samosa.phases.init import config_of, on_disk
+from samosa.phases.rates import positions_line
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from samosa.chat.tokenizer import Tokenizer
     from samosa.model.windows import Measured
 
+NOT_READABLE = "not readable by nanochat: it has no such windows or rotary positions"
 CANDIDATES = 3_000_000  # characters of the standard library's text among which the longest texts are chosen
 
 
@@ -75,6 +77,7 @@ def describe(ref: home.CheckpointRef) -> dict[str, Any]:
         "windows": list(config.layer_windows),
         "windows_from": "saved" if config.windows else "nanochat's rule",
         "rope_base": config.rope_base,
+        "positions": positions_line(config),
         "parameters": config.n_params(),
         "flops_per_token": {"length": length, "flops": config.flops_per_token(length)},
         "dtypes": dtypes,
@@ -127,11 +130,11 @@ def _shown(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("GFLOP a token", f"{flops['flops'] / 1e9:.3f} at {flops['length']:,}"),
         ("length", f"{facts['sequence_len']:,}, trained at {_or(facts['train_len'], 'a length not saved')}"),
         ("windows", f"{spelled(facts['windows'])} ({facts['windows_from']})"),
-        ("RoPE base", f"{facts['rope_base']:,.0f}"),
+        ("positions", facts["positions"]),
         ("stored as", ", ".join(f"{dtype} ({count:,})" for dtype, count in facts["dtypes"].items())),
         ("on disk", f"{facts['bytes'] / 1e6:,.1f} MB, {'with' if facts['training_state'] else 'no'} training state"),
         ("manifest", facts["manifest"]),
-        ("nanochat", "can read it" if facts["readable_by_nanochat"] else "CANNOT: it has no such windows or RoPE base"),
+        ("nanochat", "can read it" if facts["readable_by_nanochat"] else NOT_READABLE),
         ("tokenizer", f"{(tokenizer['hash'] or '')[:12]} {fit}".strip()),
     ]
 

@@ -35,6 +35,14 @@ def scaling_line(config: ModelConfig, train: Train, dial: Dial | None) -> str:
     return said + (f"; as written: {', '.join(others)}" if others else "")
 
 
+def positions_line(config: ModelConfig) -> str:
+    """RoPE base and YaRN, short."""
+    base = f"RoPE base {config.rope_base:,.0f}"
+    if config.yarn is None:
+        return base
+    return f"{base}, YaRN x {config.yarn.factor:g} from {config.yarn.old_len:,}"
+
+
 def show_schedule(name: str, train: Train, steps: int) -> None:
     """Print the schedule at its corners, and the learning rate as a line."""
     schedule = schedule_of(train)
