@@ -11,12 +11,12 @@ from samosa.chat.conversation import parse_row
 from samosa.chat.tokenizer import load_tokenizer, save_tokenizer, train_tokenizer
 from samosa.config import Recipe
 from samosa.data import generate, shards
-from samosa.data.packing import Doc, pack_documents
+from samosa.data.packing import Doc, pack_to, row_dtype
 from samosa.errors import BadInput, NotReady
 from samosa.model.config import ModelConfig
 from samosa.phases.data_stages import generated
 from samosa.phases.doctor import Check, missing
-from samosa.phases.fit import Machine, describe, fitted, refuse_other_run, that_matter
+from samosa.phases.fit import Machine, describe, fitted, refuse_other_run, tell_account, that_matter
 from samosa.phases.horizon import Horizon
 from samosa.phases.init import sampled, still_there
 from samosa.phases.settings import STDLIB, Corpus, TokenizerText
@@ -72,10 +72,18 @@ def pack_stage(corpus: Corpus, train: Train, tokenizer: Stage | Named, *, prefix
             ("validation", held_out_text(corpus), corpus.validation_tokens),
         ):
             docs = _first_tokens(shards.pretraining_docs(texts, words, source=corpus.source), limit)
-            rows = pack_documents(docs, length=train.length, overlong=train.overlong, seed=train.seed, pad=words.bos)
+            rows = pack_to(
+                work.out / part,
+                docs,
+                length=train.length,
+                overlong=train.overlong,
+                seed=train.seed,
+                pad=words.bos,
+                dtype=row_dtype(words.vocab_size, train.length),
+            )
             if not len(rows):
                 raise BadInput(f"{corpus.source} has no {part} text", hint="name another corpus.source")
-            rows.save(work.out / part)
+            tell_account(f"  packed {part}: {describe(rows)}", rows)
             said[part], tokens[part] = describe(rows), (len(rows), rows.tokens)
         return {"said": said["training"], "held_out": said["validation"], "rows": tokens["training"]}
 

@@ -7,18 +7,19 @@ import json
 import platform
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from samosa import console, home
-from samosa.chat.conversation import Conversation
 from samosa.chat.render import render_many
 from samosa.chat.tokenizer import Tokenizer, load_tokenizer
 from samosa.config import Recipe
-from samosa.data.packing import Doc, pack_documents
-from samosa.data.rows import PackedRows
+from samosa.data.packing import Doc, packed_once, row_dtype
+from samosa.data.rows import ACCOUNT_COLUMNS, PackedRows, account_table
 from samosa.errors import BadInput, Stopped
 from samosa.eval.settings import Gate
 from samosa.home import CheckpointRef
@@ -197,22 +198,22 @@ def check_tag(tag: str, kind: Literal["base", "chat"], fingerprint: str | None, 
 
 
 def pack_mix(mix: Done, tokenizer: Tokenizer, train: Train) -> Path:
-    """Render and pack a mix for training, beside its rows; what was packed before is found again.
+    """Render and pack a mix for training, beside its rows; what was packed before is found again and verified.
 
     Returns the directory that holds `training` and `validation` rows.
     """
     directory = mix.directory / packed_name(train, tokenizer)
     for part, name in (("training", TRAINING), ("validation", VALIDATION)):
-        if not (directory / part / "meta.json").is_file():
-            rows = pack_documents(
-                _documents(read_mix(mix, name), tokenizer),
-                length=train.length,
-                overlong=train.overlong,
-                seed=train.seed,
-                pad=tokenizer.bos,
-            )
-            rows.save(directory / part)
-            console.say(f"  packed {part}: {describe(rows)}")
+        rows, there = packed_once(
+            directory / part,
+            partial(_documents, mix, name, tokenizer),
+            length=train.length,
+            overlong=train.overlong,
+            seed=train.seed,
+            pad=tokenizer.bos,
+            dtype=row_dtype(tokenizer.vocab_size, train.length),
+        )
+        tell_account(f"  {'found' if there else 'packed'} {part}: {describe(rows)}", rows)
     return directory
 
 
@@ -227,6 +228,11 @@ def describe(rows: PackedRows) -> str:
         f"{rows.tokens:,} tokens of {sum(a.documents for a in accounts):,} documents in {len(rows):,} rows of "
         f"{rows.length:,} ({rows.fill:.1%} full), {rows.supervised:,} supervised{lost}"
     )
+
+
+def tell_account(title: str, rows: PackedRows) -> None:
+    """Print what became of every source, before anything is trained on it."""
+    console.table(ACCOUNT_COLUMNS, account_table(rows.accounts), title=title)
 
 
 def packed_name(train: Train, tokenizer: Tokenizer) -> str:
@@ -267,13 +273,15 @@ def record_run(job: Job, recipe: Recipe, key: Mapping[str, Any], work: Work) -> 
     home.write_atomic(directory / "recipe.toml", as_toml(values))
 
 
-def _documents(conversations: Sequence[Conversation], tokenizer: Tokenizer) -> Iterator[Doc]:
-    """Each conversation as a document; what is repeated is rendered once."""
+def _documents(mix: Done, name: str, tokenizer: Tokenizer) -> Iterator[Doc]:
+    """Each conversation of a mix's file as a document; what is repeated is rendered once."""
+    conversations = read_mix(mix, name)
     distinct = list(dict.fromkeys(conversations))
-    rendered = dict(zip(distinct, render_many(distinct, tokenizer), strict=True))
+    arrays = ((np.array(one.ids, np.int32), np.array(one.mask, np.bool_)) for one in render_many(distinct, tokenizer))
+    rendered = dict(zip(distinct, arrays, strict=True))
     for number, conversation in enumerate(conversations, 1):
-        one = rendered[conversation]
-        yield Doc(ids=one.ids, mask=one.mask, source=conversation.source, row=number)
+        ids, mask = rendered[conversation]
+        yield Doc(ids=ids, mask=mask, source=conversation.source, row=number)
 
 
 def _unreadable(ref: CheckpointRef) -> bool:

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from samosa.data.packing import Doc, best_fit, pack_documents, shuffled
+from samosa.data import packing
+from samosa.data.packing import Doc, best_fit, pack_documents, pack_to, packed_once, row_dtype, shuffled
+from samosa.data.rows import ACCOUNT_COLUMNS, account_table
 from samosa.errors import BadInput
 
 PAD = 99
@@ -94,8 +96,8 @@ def test_splitting_loses_no_target_and_the_account_adds_up(docs, length, seed):
         overlong = [doc for doc in mine if len(doc.ids) > length]
         assert (account.documents, account.split) == (len(mine), len(overlong))
         assert account.kept == len(mine) - len(overlong) and account.dropped == 0
-        shared = account.pieces - account.documents
-        assert account.tokens == sum(len(doc.ids) for doc in mine) + shared
+        assert account.repeated == account.pieces - account.documents
+        assert account.given == sum(len(doc.ids) for doc in mine) == account.tokens - account.repeated
 
 
 @given(docs_strategy, st.integers(2, 41))
@@ -145,22 +147,24 @@ def test_the_caller_says_what_a_row_counts():
 @pytest.mark.parametrize(
     ("ids", "pad", "dtype"),
     [
-        ([1, 65_536], PAD, np.uint16),
-        ([1, -1], PAD, np.uint16),
-        ([1, 2], 65_536, np.uint16),
+        ([1, 32_768], PAD, np.int16),
+        ([1, 2], 32_768, np.int16),
+        ([1, 2], PAD, np.int8),
         (np.array([1, 2**32 + 5]), PAD, np.int32),
     ],
 )
 def test_an_id_that_its_dtype_cannot_hold_is_refused(ids, pad, dtype):
     with pytest.raises(ValueError, match="does not fit"):
-        pack_documents([Doc(ids=ids, mask=[1, 1])], length=4, overlong="error", seed=0, pad=pad, dtype=dtype)
+        pack_documents([Doc(ids=ids, mask=[1, 1])], length=200, overlong="error", seed=0, pad=pad, dtype=dtype)
 
 
 def test_the_largest_id_of_a_dtype_is_stored():
     rows = pack_documents(
-        [Doc(ids=[1, 65_535], mask=[1, 1])], length=2, overlong="error", seed=0, pad=PAD, dtype=np.uint16
+        [Doc(ids=[1, 32_767], mask=[1, 1])], length=2, overlong="error", seed=0, pad=PAD, dtype=row_dtype(32_768, 2)
     )
-    assert rows.ids.tolist() == [[1, 65_535]] and rows.ids.dtype == np.uint16
+    assert rows.ids.tolist() == [[1, 32_767]] and rows.targets.tolist() == [[32_767, -1]]
+    assert {array.dtype for array in (rows.ids, rows.targets, rows.positions)} == {np.dtype(np.int16)}
+    assert row_dtype(32_769, 2) == row_dtype(2, 32_769) == np.int32
 
 
 def test_rows_are_shuffled_by_the_seed_and_by_nothing_else():
@@ -186,8 +190,70 @@ def test_the_permutation_sorts_the_words_of_philox_whatever_the_library(seed, st
     assert shuffled(20, seed, stream).tolist() == sorted(range(20), key=words.__getitem__)
 
 
-@pytest.mark.parametrize(("mu", "sigma", "low", "least"), [(5.5, 0.9, 16, 0.995), (7.3, 0.7, 64, 0.99)])
+@pytest.mark.parametrize(("mu", "sigma", "low", "least"), [(5.5, 0.9, 16, 0.997), (7.3, 0.7, 64, 0.997)])
 def test_rows_are_full_on_lengths_like_chats_and_like_long_reasoning(mu, sigma, low, least):
     seed = np.random.SeedSequence().entropy
     lengths = np.clip(np.random.default_rng(seed).lognormal(mu, sigma, 50_000), low, 4096).astype(np.int64)
     assert lengths.sum() / (len(best_fit(lengths, 4096)) * 4096) >= least, f"seed {seed}"
+
+
+@given(docs_strategy, st.integers(2, 41), st.sampled_from(["split", "drop"]))
+@settings(max_examples=40, deadline=None)
+def test_tokens_and_targets_in_are_those_in_rows_and_those_counted_as_lost(docs, length, overlong):
+    rows = pack_documents(docs, length=length, overlong=overlong, seed=0, pad=PAD)
+    accounts = rows.accounts.values()
+    placed = sum(len(ids) for ids, _ in documents_in(rows))
+    assert sum(len(doc.ids) for doc in docs) == placed + sum(a.dropped_tokens - a.repeated for a in accounts)
+    assert sum(len(transitions(doc)) for doc in docs) == (rows.targets >= 0).sum() + sum(
+        a.dropped_supervised for a in accounts
+    )
+    *lines, last = account_table(rows.accounts)
+    figures = dict(zip(ACCOUNT_COLUMNS[1:], (int(cell.replace(",", "")) for cell in last[1:]), strict=True))
+    assert figures["documents"] == figures["kept"] + figures["split"] + figures["dropped"] == len(docs)
+    assert figures["tokens"] + figures["repeated"] == figures["in rows"] + figures["dropped tokens"]
+    assert [line[0] for line in [*lines, last]] == (["creator", "joint", "all"] if lines else list(rows.accounts))
+
+
+def many(n, sizes=7):
+    return [Doc(ids=[i % 90] * (i % sizes + 1), mask=[1] * (i % sizes + 1), source="s", row=i) for i in range(n)]
+
+
+def test_windows_hold_so_many_tokens_and_lose_nothing(monkeypatch):
+    whole = pack_documents(many(60), length=8, overlong="error", seed=1, pad=PAD)
+    monkeypatch.setattr(packing, "WINDOW_TOKENS", 50)
+    read = []
+    parts = pack_documents((read.append(d) or d for d in many(60)), length=8, overlong="error", seed=1, pad=PAD)
+    assert sorted(documents_in(parts)) == sorted(documents_in(whole)) and parts.accounts == whole.accounts
+    windows = packing._windows(iter(read), 8, "error", {})
+    assert [window.tokens <= 50 + 8 for window in windows] == [True] * 5
+
+
+def test_rows_written_window_by_window_are_those_made_in_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(packing, "WINDOW_TOKENS", 50)
+    settings = {"length": 8, "overlong": "split", "seed": 1, "pad": PAD, "dtype": np.int16}
+    there = pack_to(tmp_path / "rows", many(60, sizes=11), **settings)
+    here = pack_documents(many(60, sizes=11), **settings)
+    assert (there.key, there.accounts) == (here.key, here.accounts)
+    assert isinstance(there.ids, np.memmap) and there.counts["nll"].tolist() == here.counts["nll"].tolist()
+    assert len(pack_to(tmp_path / "none", [], **settings)) == 0
+
+
+def test_a_failure_while_packing_leaves_what_was_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(packing, "WINDOW_TOKENS", 50)
+    settings = {"length": 8, "overlong": "error", "seed": 1, "pad": PAD}
+    before = pack_to(tmp_path / "rows", many(9), **settings).key
+    with pytest.raises(BadInput, match="do not fit"):
+        pack_to(tmp_path / "rows", [*many(60), Doc(ids=[1] * 9, mask=[1] * 9)], **settings)
+    assert [p.name for p in tmp_path.iterdir()] == ["rows"]
+    assert packed_once(tmp_path / "rows", lambda: pytest.fail("packed again"), **settings)[0].key == before
+
+
+def test_rows_with_a_flipped_bit_are_packed_again(tmp_path):
+    settings = {"length": 8, "overlong": "error", "seed": 1, "pad": PAD}
+    good, there = packed_once(tmp_path / "rows", lambda: many(30), **settings)
+    assert not there
+    path = tmp_path / "rows" / "targets.npy"
+    path.write_bytes(path.read_bytes()[:-1] + b"\x01")
+    again, there = packed_once(tmp_path / "rows", lambda: many(30), **settings)
+    assert not there and again.key == good.key
+    assert packed_once(tmp_path / "rows", lambda: many(30), **settings)[1]

@@ -40,13 +40,18 @@ def test_saving_again_replaces_other_rows_and_leaves_the_same_alone(tmp_path):
     assert PackedRows.load(tmp_path / "rows").key == some_rows(1).key
 
 
-@pytest.mark.parametrize("damage", ["absent", "cut", "no meta", "pickle"])
+@pytest.mark.parametrize("damage", ["absent", "cut", "flipped", "no meta", "pickle"])
 def test_broken_rows_are_refused(tmp_path, damage):
     path = tmp_path / "rows"
     if damage != "absent":
         some_rows().save(path)
     if damage == "cut":
         (path / "targets.npy").write_bytes((path / "targets.npy").read_bytes()[:-50])
+    elif damage == "flipped":
+        PackedRows.load(path)
+        bits = bytearray((path / "count_nll.npy").read_bytes())
+        bits[-8] ^= 1
+        (path / "count_nll.npy").write_bytes(bits)
     elif damage == "no meta":
         (path / "meta.json").write_text("{")
     elif damage == "pickle":
