@@ -7,7 +7,7 @@ import random
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from samosa.model.precision import choose_dtype
 from samosa.train.distributed import World, share
 from samosa.train.events import tell
 from samosa.train.job import BROKEN, Job, complete_checkpoints, own_fields, val_path
+from samosa.train.nanochat_optim import read_nanochat_optimizer
 from samosa.train.settings import Train
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
@@ -69,8 +70,8 @@ class Start:
     """What is said about it: a checkpoint's name, or how the weights were drawn."""
     step: int
     train_state: dict[str, Any] | None
-    momenta: Mapping[str, Any] | None = None
-    """The optimizer's state that a new run takes over from its init."""
+    momenta: Callable[[Collection[str]], Mapping[str, Any]] | None = None
+    """Reads the optimizer's state of these parameters, where a new run takes it over from its init."""
     tokenizer: str = ""
     """The tokenizer's hash."""
     attempt: int = 0
@@ -213,7 +214,7 @@ def _fresh(job: Job, dtype: torch.dtype, backend: str, where: World) -> Start:
             _protect(ref, job)
         model = _loaded(ref, dtype, backend, where, windows=job.init_windows)
         model.adopt(replace(_reshaped(model.config, job), train_len=settings.length))
-        momenta = _momenta(ref) if job.optimizer == "inherit" else None
+        momenta = _momenta(ref, model) if job.optimizer == "inherit" else None
         if where.leads:
             tell("say", f"optimizer: {'fresh' if momenta is None else f'inherited from {ref.name}'}")
         return Start(model, f"from {ref.name}", 0, None, momenta)
@@ -224,12 +225,15 @@ def _fresh(job: Job, dtype: torch.dtype, backend: str, where: World) -> Start:
     return Start(model.to(where.device), f"fresh weights, seed {settings.seed}", 0, None)
 
 
-def _momenta(ref: CheckpointRef) -> Mapping[str, Any]:
-    """The optimizer's state by parameter name. Raises NotReady where the checkpoint has none."""
+def _momenta(ref: CheckpointRef, model: GPT) -> Callable[[Collection[str]], Mapping[str, Any]]:
+    """What reads the optimizer's state: samosa's own, or nanochat's shards. Raises NotReady without either."""
     state = load_train_state(ref)
-    if state is None or state["optimizer"] is None:
+    stored = None if state is None else state["optimizer"]
+    if stored is not None:
+        return lambda names: stored
+    if not any(ref.directory.glob(f"optim_{ref.step:06d}_rank*.pt")):
         raise NotReady(f"{ref.name} has no optimizer state to inherit", hint="--set optimizer=fresh starts with none")
-    return state["optimizer"]  # type: ignore[no-any-return]
+    return lambda names: read_nanochat_optimizer(ref.directory, ref.step, model.named_parameters(), only=names)
 
 
 def _protect(ref: CheckpointRef, job: Job) -> None:

@@ -221,7 +221,7 @@ def _state(job: Job, start: Start, where: World, dtype: torch.dtype) -> TrainSta
     guard = Guard(settings.spike_factor, settings.max_strikes)
     state = TrainState(wrap(start.model, where), optimizer, start.step, guard=guard)
     if start.momenta is not None:
-        optimizer.load_state_dict(start.momenta)
+        optimizer.load_state_dict(start.momenta(optimizer.owned_names))
     if start.train_state is not None:
         optimizer.load_state_dict(start.train_state["optimizer"])
         state.go_on_from(start.train_state["cursor"])
