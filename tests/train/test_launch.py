@@ -238,10 +238,8 @@ def test_nodes_that_cannot_meet_are_refused(wrong):
 
 def test_what_the_first_gang_died_of_is_forgotten_when_the_second_one_finishes(samosa_home, worker, capsys):
     died = json.dumps({"ended": {"reason": "gloo", "code": 1, "hint": None}})
-    events = [died, '{"attempt": 1}', '{"rank": 1}', '{"attempt": 1}', '{"rank": 2}']
-    worker(
-        "".join(f"print({event!r}, flush=True)\n" for event in events).replace('": 1}', '": 99999999}', 1) + CHECKPOINT
-    )
+    events = [died, *(json.dumps(event) for event in ({"attempt": 1}, {"rank": 2**22}) for _ in range(2))]
+    worker("".join(f"print({event!r}, flush=True)\n" for event in events) + CHECKPOINT)
     assert launch.run(make_job("again"), 1).code == 0
     assert capsys.readouterr().err.count("all start again from the last checkpoint") == 1
 
