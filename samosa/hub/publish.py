@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from samosa import home
+from samosa import console, home
 from samosa.errors import BadInput, NotReady
 from samosa.home import CheckpointRef
 
@@ -73,6 +73,10 @@ def publish(ref: CheckpointRef, *, tokenizer: Path, to: Path, card: Card, gate_c
         making.rename(final)
     finally:
         shutil.rmtree(making, ignore_errors=True)
+    try:
+        home.protect(ref, f"released to {final}")
+    except NotReady as problem:
+        console.warn(f"{ref.name} could not be marked to be kept: {problem.message}")
     return Release(final, new=True)
 
 

@@ -82,7 +82,9 @@ def check_memory(config: ModelConfig, train: Train, nproc: int) -> Check:
 def check_disk(config: ModelConfig, train: Train, steps: int) -> Check:
     """Whether the home can be written and the checkpoints a run leaves behind fit on its disk."""
     saves = -(-steps // train.save_every) if train.save_every else 1
-    saves = min(saves, train.keep + 1) if train.keep else saves  # a new one is whole before an old one goes
+    if train.keep:  # and one: a new one is whole before an old one goes
+        kept = train.keep + 1 + train.keep_best + (steps // train.keep_every if train.keep_every else 0)
+        saves = min(saves, kept)
     params = config.n_params()
     one = 4 * params["total"] + 4 * params["transformer_matrices"]
     one += 8 * (params["total"] - params["transformer_matrices"])

@@ -40,6 +40,7 @@ def release(ref, **changes):
 def test_a_release_is_a_home_of_its_own(checkpoint, monkeypatch):
     made = release(checkpoint)
     assert made.new
+    assert checkpoint.keep_path.read_text() == f"released to {made.directory}\n"
     monkeypatch.setenv("SAMOSA_HOME", str(made.directory))
     assert home.find_checkpoint("tiny-r7").model_path.read_text() == "weights"
     assert (home.tokenizer_dir() / "tokenizer.pkl").read_text() == "ranks"

@@ -3,6 +3,8 @@
 import errno
 import json
 import os
+import resource
+import tempfile
 import threading
 import time
 from dataclasses import replace
@@ -16,13 +18,14 @@ from samosa.errors import NotReady
 from samosa.home import CheckpointRef
 from samosa.model import tensors
 from samosa.model.checkpoint import load_model, load_train_state
-from samosa.train import saving
-from samosa.train.job import complete_checkpoints, val_path
+from samosa.train import saving, worker
+from samosa.train.job import complete_checkpoints, val_path, write_job
 from samosa.train.loop import TrainState
 from samosa.train.optim import MuonAdamW
 from samosa.train.saving import Checkpoints, superfluous
 from samosa.train.session import Start, clear_unfinished
 from samosa.train.snapshot import Snapshot
+from samosa.train.stop import StopFlag
 from tests.model.test_checkpoint import Poison
 from tests.train.jobs import make_job
 from tests.train.tiny import ALONE, CONFIG, LRS, tiny_model
@@ -383,3 +386,72 @@ def test_a_state_in_one_file_goes_on_loading(saved):
     assert found["optimizer"].keys() == before.keys() and found["cursor"]["step"] == 0
     same = [torch.equal(found["optimizer"][n]["exp_avg"], before[n]["exp_avg"]) for n in before if "wte" in n]
     assert same == [True]
+
+
+# --- whole runs
+
+
+def train_here(job):
+    write_job(job)
+    worker.run(job, ALONE, StopFlag())
+    return complete_checkpoints(job)
+
+
+def test_a_run_whose_files_may_not_grow_goes_on_and_ends_with_the_way_on(samosa_home, capsys):
+    torch.set_num_threads(1)
+    whole = train_here(make_job("whole", steps=4, save_every=2, eval_every=0))[-1]
+    job = make_job("tight", steps=4, save_every=1, eval_every=0)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    grow, sizes = saving.write_checkpoint, {2: 60_000, 3: 60_000, 4: 60_000}
+
+    def limited(ref, *args, **options):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (sizes.get(ref.step, soft), hard))
+        try:
+            grow(ref, *args, **options)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(saving, "write_checkpoint", limited)
+        with pytest.raises(NotReady, match=r"step 4 of tight was not saved: cannot write .*File too large") as raised:
+            train_here(job)
+    assert raised.value.hint.endswith("then the same command goes on from tight@1")
+    said = capsys.readouterr().err
+    assert "step 2 was not saved" in said and "step 3 was not saved" in said and "tight@1 stays" in said
+    assert [ref.step for ref in complete_checkpoints(job)] == [1]
+    last = train_here(job)[-1]
+    ours, theirs = load_model(last)[0].state_dict(), load_model(whole)[0].state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_a_folder_that_may_not_be_written_is_two_lines_and_loses_nothing(run):
+    checkpoints = run()
+    folder = tempfile.TemporaryDirectory()  # pytest's own may be entered by nobody else
+    out_dir = Path(folder.name) / "run"
+    Path(folder.name).chmod(0o755)
+    checkpoints.job = replace(checkpoints.job, out_dir=str(out_dir))
+    checkpoints.save(3)
+    checkpoints.wait()
+    before = names(checkpoints)
+    out_dir.chmod(0o555)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)  # root may write anywhere
+    try:
+        checkpoints.save(12)
+        with pytest.raises(NotReady, match=r"cannot write .*: Permission denied") as raised:
+            checkpoints.wait()
+    finally:
+        if root:
+            os.seteuid(0)
+    assert "\n" not in raised.value.message + raised.value.hint
+    assert names(checkpoints) == before
+    assert load_model(complete_checkpoints(checkpoints.job)[0])
+    out_dir.chmod(0o755)
+    folder.cleanup()
+
+
+def test_the_checkpoint_a_run_starts_from_is_kept(samosa_home):
+    first = train_here(make_job("first", steps=1, eval_every=0))[-1]
+    train_here(make_job("second", init="first@1", steps=1, eval_every=0))
+    assert first.keep_path.read_text() == "second starts from it\n"
