@@ -161,5 +161,8 @@ def own_fields(ref: home.CheckpointRef) -> dict[str, Any]:
 def out_of_memory_hint(micro_batch: int) -> str:
     """What to change when a training process ran out of memory: the knob that changes nothing else."""
     if micro_batch > 1:
-        return f"memory ran out: set train.micro_batch below {micro_batch}; the training stays the same, only slower"
+        return (
+            f"memory ran out: add --set train.micro_batch={micro_batch // 2} to the same command; it goes on from the"
+            " last save, and the training stays the same, only slower"
+        )
     return "memory ran out with one row at a time: shorten train.length, or use a machine with more memory"

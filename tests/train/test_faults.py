@@ -7,6 +7,7 @@ import functools
 import json
 import random
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import torch
 
 from samosa.errors import SamosaError
 from samosa.model.checkpoint import load_model, load_train_state
-from samosa.train import worker
+from samosa.train import rank, worker
 from samosa.train.job import complete_checkpoints, finished, read_val_bpb, write_job
 from samosa.train.objectives import NextToken
 from samosa.train.progress import MEASURED
@@ -191,6 +192,24 @@ def test_a_run_goes_on_with_another_number_of_ranks_and_one_of_them_may_stop_it(
         assert [r["loss"] for r in metrics(job) if r["kind"] == "step"] == pytest.approx(losses, abs=1e-9)
 
 
+def test_memory_that_runs_out_is_said_with_the_step_and_the_knob_and_the_run_goes_on_from_its_last_save(
+    samosa_home, monkeypatch
+):
+    job = plenty("greedy", steps=6, tokens_per_step=64, micro_batch=2)
+    full = Sick(job, [5], factor=1.0)
+    monkeypatch.setattr(full, "reach", lambda: torch.empty(2**60))  # torch says it as on a machine that is full
+    with monkeypatch.context() as patch:
+        patch.setattr(worker, "NextToken", lambda: full)
+        patch.setattr(StopFlag, "install", lambda self: None)
+        with pytest.raises(RuntimeError, match="DefaultCPUAllocator"):
+            rank.main([str(write_job(job))])
+    assert "(in step 5 of 6)" in read_marker(job)["reason"]
+    assert "--set train.micro_batch=1" in read_marker(job)["hint"]
+    assert [ref.step for ref in complete_checkpoints(job)] == [3]
+    train_here(replace(job, train={**job.train, "micro_batch": 1}))
+    assert [r["step"] for r in metrics(job) if r["kind"] == "step"] == [1, 2, 3, 4, 5, 6]
+
+
 class Sick(NextToken):
     """Losses that are not finite, or ten times too high, for certain rows: those of the steps named."""
 
@@ -200,10 +219,15 @@ class Sick(NextToken):
         self.rows = {tuple(ids) for batch in batches for ids in batch.ids.tolist()}
         self.factor = factor
 
+    def reach(self):
+        """Called at each of them."""
+
     def loss(self, model, batch):
         sums, stats = super().loss(model, batch)
         ill = any(tuple(ids) in self.rows for ids in batch.ids.tolist())
         factor = self.factor if ill else 1.0
+        if ill:
+            self.reach()
         return {"nll": sums["nll"] * factor}, {"nll": stats["nll"] * factor}
 
 

@@ -229,8 +229,8 @@ def test_checkpoints_carried_here_alone_keep_their_dtype(samosa_home, monkeypatc
 @pytest.mark.parametrize(
     ("bug", "hint"),
     [
-        (torch.OutOfMemoryError("CUDA out of memory"), "set train.micro_batch below 2"),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "set train.micro_batch below 2"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "--set train.micro_batch=1"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "--set train.micro_batch=1"),
         (RuntimeError("[gloo/transport/tcp] Connection closed by peer"), "another rank died first"),
         (KeyError("wte"), None),
     ],
