@@ -1,0 +1,43 @@
+"""Sides of a comparison in fresh processes, turn by turn: A B A B. Imports nothing large, because a process that is
+started inherits the peak memory of the one that starts it."""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+THREADS = 2
+
+
+def run(module: str, *arguments: object) -> dict[str, Any]:
+    """What one fresh process prints: a JSON object in its last line."""
+    environment = {**os.environ, "OMP_NUM_THREADS": str(THREADS), "MKL_NUM_THREADS": str(THREADS)}
+    command = [sys.executable, "-m", f"benchmarks.{module}", *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def alternate(module: str, sides: tuple[str, ...], seeds: list[int]) -> dict[str, list[dict[str, Any]]]:
+    """Every side once for each seed, in turn: side -> what it printed."""
+    found: dict[str, list[dict[str, Any]]] = {side: [] for side in sides}
+    for seed in seeds:
+        for side in sides:
+            found[side].append(run(module, side, seed))
+            print(f"  {module.strip('_')} {side}: {found[side][-1]}", file=sys.stderr, flush=True)
+    return found
+
+
+def median(results: list[dict[str, Any]], name: str) -> float:
+    return statistics.median(result[name] for result in results)
+
+
+def spread(results: list[dict[str, Any]], name: str, *, digits: int = 2) -> str:
+    """Median and, in brackets, the least and the most."""
+    values = [result[name] for result in results]
+    low, mid, high = (f"{value:,.{digits}f}" for value in (min(values), statistics.median(values), max(values)))
+    return f"{mid} [{low} to {high}]"
