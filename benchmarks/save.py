@@ -79,7 +79,7 @@ def _set_up(folder: Path, device: torch.device) -> tuple[Checkpoints, Any]:
     model = GPT(config)
     model.init_weights(torch.Generator().manual_seed(0))
     model.to(device)
-    optimizer = MuonAdamW(model.named_parameters(), **RATES, n_embd=512)  # type: ignore[arg-type]
+    optimizer = MuonAdamW(model.named_parameters(), **RATES, n_embd=512)
     ids = torch.randint(0, 65536, (1, LENGTH), device=device)
     hyper = StepHyper(lr=0.1, momentum=0.95, weight_decay=0.0)
     recipe = tomllib.loads((Path(__file__).parents[1] / "configs" / "pretrain.toml").read_text())

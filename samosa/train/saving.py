@@ -84,10 +84,10 @@ class Checkpoints:
         try:
             self._running.result()
         except (SamosaError, OSError) as problem:
-            why, hint = _two_lines(problem)
             raise NotReady(
-                f"step {self._step} of {self.job.tag} was not saved: {why}",
-                hint=f"{hint}; then the same command goes on from {self._newest()}",
+                f"step {self._step} of {self.job.tag} was not saved: {_why(problem)}",
+                hint="free some space there, or make it writable; then the same command goes on from "
+                + (self._newest() or "the beginning"),
             ) from problem
 
     def close(self) -> None:
@@ -145,7 +145,7 @@ class Checkpoints:
             try:
                 leave_note(ref, self.where.rank, save, write_part(ref, self.where.rank, copy["optimizer"]))
             except (SamosaError, OSError) as problem:
-                leave_failure(ref, self.where.rank, save, _two_lines(problem)[0])
+                leave_failure(ref, self.where.rank, save, _why(problem))
                 raise
             return
         others = range(1, self.where.size)
@@ -161,15 +161,15 @@ class Checkpoints:
                 self._coming = -1
                 val_path(ref.directory, ref.step).unlink(missing_ok=True)
             if ref.step < self.steps:  # else it is an error, which `wait` raises
-                why = _two_lines(problem)[0]
-                tell("warn", f"step {ref.step} was not saved: {why}; {self._newest()} stays, the next save tries again")
+                stays = f"{newest} stays" if (newest := self._newest()) else "nothing is saved yet"
+                tell("warn", f"step {ref.step} was not saved: {_why(problem)}; {stays}, the next save tries again")
             raise
         size = size_of(copy) / 1e9
         tell("say", f"step {ref.step}: saved {ref.name}, {size:.2f} GB in {time.monotonic() - began:.1f} s")
         try:
             self._thin_out()
         except (SamosaError, OSError) as problem:
-            tell("warn", f"older checkpoints could not be deleted: {_two_lines(problem)[0]}")
+            tell("warn", f"older checkpoints could not be deleted: {_why(problem)}")
 
     def _thin_out(self) -> None:
         """Delete what the recipe does not keep. Called when a save is complete, so what goes is nobody's fallback."""
@@ -190,9 +190,9 @@ class Checkpoints:
     def _ref(self, step: int) -> CheckpointRef:
         return CheckpointRef(self.job.kind, self.job.tag, step, Path(self.job.out_dir))
 
-    def _newest(self) -> str:
+    def _newest(self) -> str | None:
         steps = home.complete_steps(Path(self.job.out_dir))
-        return self._ref(steps[-1]).name if steps else "the beginning"
+        return self._ref(steps[-1]).name if steps else None
 
 
 def superfluous(steps: Sequence[int], train: Train, val_bpb: Mapping[int, float]) -> list[int]:
@@ -210,10 +210,10 @@ def superfluous(steps: Sequence[int], train: Train, val_bpb: Mapping[int, float]
     return [step for step in steps if step not in kept]
 
 
-def _two_lines(problem: SamosaError | OSError) -> tuple[str, str]:
+def _why(problem: SamosaError | OSError) -> str:
     if isinstance(problem, SamosaError):
-        return problem.message, problem.hint
-    return f"{problem.filename or 'the disk'}: {problem.strerror or problem}", "look at the disk"
+        return problem.message
+    return f"{problem.filename or 'the disk'}: {problem.strerror or problem}"
 
 
 def _give_way() -> None:

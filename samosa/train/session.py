@@ -1,4 +1,4 @@
-"""What a training process sets up around the loop: its model, where it goes on from, its checkpoints, its signals."""
+"""What a training process sets up around the loop: its model, its dtype, and the checkpoint it goes on from."""
 
 import contextlib
 import fcntl
