@@ -1,5 +1,7 @@
 """The model once more, from its equations, in float64, token by token where that is plainest, with dense masks."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -27,7 +29,7 @@ def logits_of(state: dict[str, Tensor], config, ids: Tensor, positions: Tensor) 
         if f"value_embeds.{i}.weight" in state:
             gate = 3 * torch.sigmoid(normed[:, :12] @ state[p + "attn.ve_gate.weight"].T)
             v = v + gate[:, :, None] * state[f"value_embeds.{i}.weight"][ids].view(v.shape)
-        q, k = (1.2 * _rms(_turn(y, positions, config.rope_base)) for y in (q, k))
+        q, k = (_warmth(config) * _rms(_turn(y, positions, frequencies(config))) for y in (q, k))
         x = x + _attend(q, k, v, document, window).reshape(count, width) @ state[p + "attn.c_proj.weight"].T
         hidden = (_rms(x) @ state[p + "mlp.c_fc.weight"].T).clamp(min=0) ** 2
         x = x + hidden @ state[p + "mlp.c_proj.weight"].T
@@ -42,10 +44,28 @@ def _rms(x: Tensor) -> Tensor:
     return x / (x.square().mean(-1, keepdim=True) + torch.finfo(torch.float64).eps).sqrt()
 
 
-def _turn(x: Tensor, positions: Tensor, base: float) -> Tensor:
-    """Each pair (x_j, x_{j + D/2}) as a complex number times exp(-i theta); angles in fp32, as nanochat has them."""
+def frequencies(config) -> Tensor:
+    """Radians a token in fp32, as nanochat has them; under YaRN (arXiv:2309.00071, definition 2) pair by pair."""
+    width = config.n_embd // config.n_head
+    plain = 1.0 / config.rope_base ** (torch.arange(0, width, 2, dtype=torch.float32) / width)
+    if config.yarn is None:
+        return plain
+    yarn, stretched = config.yarn, []
+    for theta in plain.tolist():
+        turns = yarn.old_len * theta / (2 * math.pi)
+        gamma = min(max((turns - yarn.beta_slow) / (yarn.beta_fast - yarn.beta_slow), 0.0), 1.0)
+        stretched.append((1 - gamma) * theta / yarn.factor + gamma * theta)
+    return torch.tensor(stretched)
+
+
+def _warmth(config) -> float:
+    """What normed q and k are multiplied by: 1.2, and under YaRN the root of its inverse temperature (section 3.4)."""
+    return 1.2 if config.yarn is None else 1.2 * (0.1 * math.log(config.yarn.factor) + 1)
+
+
+def _turn(x: Tensor, positions: Tensor, frequency: Tensor) -> Tensor:
+    """Each pair (x_j, x_{j + D/2}) as a complex number times exp(-i theta)."""
     half = x.size(-1) // 2
-    frequency = 1.0 / base ** (torch.arange(0, 2 * half, 2, dtype=torch.float32) / (2 * half))
     theta = torch.outer(positions.float(), frequency)
     turned = torch.complex(x[..., :half], x[..., half:]) * torch.complex(
         theta.cos().double(), -theta.sin().double()
