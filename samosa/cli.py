@@ -208,7 +208,7 @@ def cpt(
     json: Json = False,
     verbose: Verbose = 0,
 ) -> int:
-    """Go on pretraining a checkpoint, as a new run with its own schedule"""
+    """Pretrain a checkpoint further, as a new run"""
     options = _options(**locals())
     from samosa.phases import continued
 
