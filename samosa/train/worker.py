@@ -135,6 +135,10 @@ class _Run:
 
 
 def set_up(job: Job, where: World, stop: StopFlag, back: Retreat | None) -> _Run:
+    """Everything a run needs to go on from its newest checkpoint, after `back` where it went back just now.
+
+    Raises BadInput for rows that do not fit the recipe, and NotReady for what this machine cannot do.
+    """
     settings = job.settings
     require(settings)
     check_rows(job)
