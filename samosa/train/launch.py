@@ -219,7 +219,9 @@ class _Ear:
         self.ended: dict[str, Any] | None = None
         self.shown_at = -math.inf
         # A detached run's stderr is its log: nothing is to be written there twice, and no progress lines.
-        self.log_is_stderr = os.path.sameopenfile(STDERR, log.fileno())
+        self.log_is_stderr = False
+        with suppress(OSError):  # stderr may be closed
+            self.log_is_stderr = os.path.sameopenfile(STDERR, log.fileno())
 
     def listen(self, child: subprocess.Popen[bytes]) -> dict[str, Any] | None:
         """Listen until all of them have closed their stdout; return why they ended, if told."""
