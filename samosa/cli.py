@@ -6,7 +6,7 @@ Work is imported inside the commands, so that `samosa -h` answers at once.
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,38 +15,14 @@ from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
 import samosa
-from samosa import console
+from samosa import console, flags
 from samosa.errors import BadInput, SamosaError, Stopped
 from samosa.secrets import redact
 
 if TYPE_CHECKING:
     from samosa.config import Options
 
-Recipe = Annotated[
-    str | None, typer.Option("--recipe", "-r", metavar="NAME|PATH", help="Read configs/NAME/, or a TOML file")
-]
-Sets = Annotated[
-    list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="Overrule a key of the recipe")
-]
-Tag = Annotated[str | None, typer.Option("--tag", metavar="TAG", help="Name what is made")]
-Checkpoint = Annotated[str, typer.Option("--tag", metavar="TAG[@STEP]", help="Choose the checkpoint")]
-Nproc = Annotated[int | None, typer.Option("--nproc", min=1, metavar="N", help="Train in N processes, one per GPU")]
-Plan = Annotated[bool, typer.Option("--plan", help="Show what would run, how long and for how much, and stop")]
-Until = Annotated[str | None, typer.Option("--until", metavar="STAGE", help="Stop after this stage")]
-From = Annotated[str | None, typer.Option("--from", metavar="STAGE", help="Begin at this stage")]
-Redo = Annotated[bool, typer.Option("--redo", help="Run again what has run already, paid stages too")]
-Json = Annotated[bool, typer.Option("--json", help="Print the outcome as JSON on stdout")]
-Detach = Annotated[bool, typer.Option("--detach", help="Go on without this terminal; attach shows it again")]
-MaxRestarts = Annotated[
-    int, typer.Option("--max-restarts", min=0, metavar="N", help="Start again N times when a process dies")
-]
-Nnodes = Annotated[int, typer.Option("--nnodes", min=1, metavar="N", help="Train on N machines that share a home")]
-NodeRank = Annotated[int, typer.Option("--node-rank", min=0, metavar="R", help="Say which of them this is, from 0")]
-Rdzv = Annotated[str | None, typer.Option("--rdzv", metavar="HOST:PORT", help="Meet the others at machine 0")]
-Verbose = Annotated[
-    int, typer.Option("--verbose", "-v", count=True, show_default=False, help="Show where an error came from")
-]
-Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="Draw with this seed")]
+    Run = Callable[[Options], int]
 
 
 class _Command(TyperCommand):
@@ -117,18 +93,18 @@ def _samosa(
 
 @app.command("phase-a", cls=_Command)
 def phase_a(
-    recipe: Recipe = None,
-    sets: Sets = None,
-    tag: Tag = None,
-    nproc: Nproc = None,
-    plan: Plan = False,
-    until: Until = None,
-    start: From = None,
-    redo: Redo = False,
-    detach: Detach = False,
-    max_restarts: MaxRestarts = 0,
-    json: Json = False,
-    verbose: Verbose = 0,
+    recipe: flags.Recipe = None,
+    sets: flags.Sets = None,
+    tag: flags.Tag = None,
+    nproc: flags.Nproc = None,
+    plan: flags.Plan = False,
+    until: flags.Until = None,
+    start: flags.From = None,
+    redo: flags.Redo = False,
+    detach: flags.Detach = False,
+    max_restarts: flags.MaxRestarts = 0,
+    json: flags.Json = False,
+    verbose: flags.Verbose = 0,
 ) -> int:
     """Teach a checkpoint to think and call a tool in one turn
 
@@ -140,101 +116,64 @@ def phase_a(
     return phase.run(options)
 
 
-@app.command("sft", cls=_Command)
-def sft(
-    recipe: Recipe = None,
-    sets: Sets = None,
-    tag: Tag = None,
-    nproc: Nproc = None,
-    plan: Plan = False,
-    until: Until = None,
-    start: From = None,
-    redo: Redo = False,
-    detach: Detach = False,
-    max_restarts: MaxRestarts = 0,
-    nnodes: Nnodes = 1,
-    node_rank: NodeRank = 0,
-    rdzv: Rdzv = None,
-    json: Json = False,
-    verbose: Verbose = 0,
-) -> int:
+def _training(verb: str) -> Callable[["Run"], "Run"]:
+    """Register a command with the flags of every training; its own function gets them as Options."""
+
+    def registered(hand_over: "Run") -> "Run":
+        def train(
+            recipe: flags.Recipe = None,
+            sets: flags.Sets = None,
+            tag: flags.Tag = None,
+            nproc: flags.Nproc = None,
+            plan: flags.Plan = False,
+            until: flags.Until = None,
+            start: flags.From = None,
+            redo: flags.Redo = False,
+            detach: flags.Detach = False,
+            max_restarts: flags.MaxRestarts = 0,
+            nnodes: flags.Nnodes = 1,
+            node_rank: flags.NodeRank = 0,
+            rdzv: flags.Rdzv = None,
+            json: flags.Json = False,
+            verbose: flags.Verbose = 0,
+        ) -> int:
+            given = locals()
+            return hand_over(_options(**{name: given[name] for name in given if name != "hand_over"}))
+
+        train.__doc__ = hand_over.__doc__
+        app.command(verb, cls=_Command)(train)
+        return hand_over
+
+    return registered
+
+
+@_training("sft")
+def sft(options: "Options") -> int:
     """Fine-tune a checkpoint on the conversations a recipe names"""
-    options = _options(**locals())
     from samosa.phases import runs
 
     return runs.run_sft(options)
 
 
-@app.command("pretrain", cls=_Command)
-def pretrain(
-    recipe: Recipe = None,
-    sets: Sets = None,
-    tag: Tag = None,
-    nproc: Nproc = None,
-    plan: Plan = False,
-    until: Until = None,
-    start: From = None,
-    redo: Redo = False,
-    detach: Detach = False,
-    max_restarts: MaxRestarts = 0,
-    nnodes: Nnodes = 1,
-    node_rank: NodeRank = 0,
-    rdzv: Rdzv = None,
-    json: Json = False,
-    verbose: Verbose = 0,
-) -> int:
+@_training("pretrain")
+def pretrain(options: "Options") -> int:
     """Train a base model from scratch on text"""
-    options = _options(**locals())
     from samosa.phases import runs
 
     return runs.run_pretrain(options)
 
 
-@app.command("cpt", cls=_Command)
-def cpt(
-    recipe: Recipe = None,
-    sets: Sets = None,
-    tag: Tag = None,
-    nproc: Nproc = None,
-    plan: Plan = False,
-    until: Until = None,
-    start: From = None,
-    redo: Redo = False,
-    detach: Detach = False,
-    max_restarts: MaxRestarts = 0,
-    nnodes: Nnodes = 1,
-    node_rank: NodeRank = 0,
-    rdzv: Rdzv = None,
-    json: Json = False,
-    verbose: Verbose = 0,
-) -> int:
-    """Pretrain a checkpoint further, as a new run"""
-    options = _options(**locals())
+@_training("cpt")
+def cpt(options: "Options") -> int:
+    """Go on pretraining a checkpoint, as a new run with its own schedule"""
     from samosa.phases import continued
 
     return continued.run_cpt(options)
 
 
-@app.command("extend", cls=_Command)
-def extend(
-    recipe: Recipe = None,
-    sets: Sets = None,
-    tag: Tag = None,
-    nproc: Nproc = None,
-    plan: Plan = False,
-    until: Until = None,
-    start: From = None,
-    redo: Redo = False,
-    detach: Detach = False,
-    max_restarts: MaxRestarts = 0,
-    nnodes: Nnodes = 1,
-    node_rank: NodeRank = 0,
-    rdzv: Rdzv = None,
-    json: Json = False,
-    verbose: Verbose = 0,
-) -> int:
+@_training("extend")
+def extend(options: "Options") -> int:
     """Teach a checkpoint to read further, in longer rows of text"""
-    options = _options(**locals())
     from samosa.phases import continued
 
     return continued.run_extend(options)
@@ -254,11 +193,11 @@ def attach(tag: Annotated[str, typer.Argument(metavar="TAG", help="Choose the ru
 @app.command("profile", cls=_Command)
 def profile(
     kind: Annotated[str, typer.Argument(metavar="KIND", help="Choose the training: pretrain, cpt, extend or sft")],
-    recipe: Recipe = None,
-    sets: Sets = None,
-    nproc: Nproc = None,
-    json: Json = False,
-    verbose: Verbose = 0,
+    recipe: flags.Recipe = None,
+    sets: flags.Sets = None,
+    nproc: flags.Nproc = None,
+    json: flags.Json = False,
+    verbose: flags.Verbose = 0,
 ) -> int:
     """Show where the time of a training step goes
 
@@ -275,8 +214,8 @@ def doctor(
     selftest: Annotated[
         bool, typer.Option("--selftest", help="Compute small things twice, in training's way and plainly, and compare")
     ] = False,
-    json: Json = False,
-    verbose: Verbose = 0,
+    json: flags.Json = False,
+    verbose: flags.Verbose = 0,
 ) -> int:
     """Show what this machine has, and whether it computes right"""
     options = _options(json=json, verbose=verbose)
@@ -290,11 +229,11 @@ def gen_data(
     kind: Annotated[str, typer.Argument(metavar="KIND", help="Choose what to generate, such as joint")],
     rows: Annotated[int | None, typer.Option("--rows", min=1, metavar="N", help="Write N conversations")] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="PATH", help="Write them to this JSONL file")] = None,
-    seed: Seed = None,
-    recipe: Recipe = None,
-    sets: Sets = None,
-    json: Json = False,
-    verbose: Verbose = 0,
+    seed: flags.Seed = None,
+    recipe: flags.Recipe = None,
+    sets: flags.Sets = None,
+    json: flags.Json = False,
+    verbose: flags.Verbose = 0,
 ) -> int:
     """Generate training conversations into a JSONL file"""
     from samosa.phases import data_commands
@@ -308,10 +247,10 @@ def filter_files(
     files: Annotated[list[Path], typer.Argument(metavar="FILES...", help="Read these JSONL files")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Write kept and rejected rows to this folder")],
     rules: Annotated[str, typer.Option("--rules", metavar="NAME", help="Apply this set of rules")],
-    recipe: Recipe = None,
-    sets: Sets = None,
-    json: Json = False,
-    verbose: Verbose = 0,
+    recipe: flags.Recipe = None,
+    sets: flags.Sets = None,
+    json: flags.Json = False,
+    verbose: flags.Verbose = 0,
 ) -> int:
     """Sort conversations into kept and rejected
 
@@ -325,13 +264,13 @@ def filter_files(
 
 @app.command("eval", cls=_Command)
 def evaluate(
-    tag: Checkpoint,
+    tag: flags.Checkpoint,
     suite: Annotated[str, typer.Option("--suite", metavar="NAME", help="Ask this suite of probes")] = "joint",
-    seed: Seed = None,
-    recipe: Recipe = None,
-    sets: Sets = None,
-    json: Json = False,
-    verbose: Verbose = 0,
+    seed: flags.Seed = None,
+    recipe: flags.Recipe = None,
+    sets: flags.Sets = None,
+    json: flags.Json = False,
+    verbose: flags.Verbose = 0,
 ) -> int:
     """Judge a checkpoint with probes drawn by seed
 
@@ -345,15 +284,15 @@ def evaluate(
 
 @app.command("chat", cls=_Command)
 def chat(
-    tag: Checkpoint,
+    tag: flags.Checkpoint,
     think: Annotated[bool, typer.Option("--think", help="Ask the model to think before it answers")] = False,
     temperature: Annotated[
         float | None, typer.Option("--temperature", min=0.0, metavar="T", help="Sample at T; 0 is greedy")
     ] = None,
-    seed: Seed = None,
+    seed: flags.Seed = None,
     once: Annotated[str | None, typer.Option("--once", metavar="TEXT", help="Answer this one message and exit")] = None,
-    json: Json = False,
-    verbose: Verbose = 0,
+    json: flags.Json = False,
+    verbose: flags.Verbose = 0,
 ) -> int:
     """Talk with a checkpoint in the terminal"""
     from samosa.serve import terminal
@@ -368,10 +307,10 @@ def inspect(
     windows: Annotated[
         bool, typer.Option("--windows", help="Measure by position which attention windows it was trained with")
     ] = False,
-    recipe: Recipe = None,
-    sets: Sets = None,
-    json: Json = False,
-    verbose: Verbose = 0,
+    recipe: flags.Recipe = None,
+    sets: flags.Sets = None,
+    json: flags.Json = False,
+    verbose: flags.Verbose = 0,
 ) -> int:
     """Show what a checkpoint is"""
     from samosa.phases import inspect as inspection
