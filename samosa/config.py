@@ -8,7 +8,7 @@ import tomllib
 import types
 import typing
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -82,8 +82,8 @@ class Options:
     """Machines that train together, of which this is number `node_rank`; they meet at `rdzv`, HOST:PORT of number 0."""
     node_rank: int = 0
     rdzv: str | None = None
-    argv: tuple[str, ...] = ()
-    """The command line itself."""
+    argv: tuple[str, ...] = field(default=(), compare=False)
+    """The command line itself: the same options may be said in several ways."""
 
 
 @dataclass(frozen=True)
