@@ -100,9 +100,10 @@ def _attention_error(device: torch.device, dtype: torch.dtype, backend: str, pos
     generator = torch.Generator().manual_seed(0)
     q, k, v, upstream = (torch.randn(2, 64, heads, 32, generator=generator) for heads in (4, 2, 2, 4))
     layout = documents(positions, 2, 64, (window,), backend=backend, device=device)
-    ours = [_leaf(x, device, dtype) for x in (q, k, v)]
-    plain = [_leaf(x, device, torch.float64) for x in ours]
-    outs = [attend(*ours, window, layout), _dense_attention(*plain, positions.to(device), window)]
+    q, k, v = ours = tuple(_leaf(x, device, dtype) for x in (q, k, v))
+    plain_q, plain_k, plain_v = plain = tuple(_leaf(x, device, torch.float64) for x in ours)
+    dense = _dense_attention(plain_q, plain_k, plain_v, positions.to(device), window)
+    outs = [attend(q, k, v, window, layout), dense]
     for out in outs:
         out.backward(upstream.to(device, out.dtype))
     pairs = [(outs[0], outs[1]), *((a.grad, b.grad) for a, b in zip(ours, plain, strict=True))]
@@ -126,7 +127,10 @@ def _head(device: torch.device) -> Result:
     targets = torch.randint(-300, 960, (300,), generator=generator).clamp(min=-1).to(device)
     ours, plain = ([_leaf(t, device, dtype) for t in (x, weight)] for dtype in (torch.float32, torch.float64))
     logits = SOFTCAP * torch.tanh(plain[0] @ plain[1].t() / SOFTCAP)
-    losses = [nll_sum(*ours, targets, 960), F.cross_entropy(logits, targets, ignore_index=-1, reduction="sum")]
+    losses = [
+        nll_sum(ours[0], ours[1], targets, 960),
+        F.cross_entropy(logits, targets, ignore_index=-1, reduction="sum"),
+    ]
     for loss in losses:
         loss.backward()
     pairs = [(losses[0], losses[1]), *((a.grad, b.grad) for a, b in zip(ours, plain, strict=True))]
@@ -156,8 +160,15 @@ def _shard(rank: int, folder: str, on_gpus: bool) -> None:
 
 def _stepped(where: World) -> dict[str, Tensor]:
     model, generator = _model(where.device, torch.float32), torch.Generator().manual_seed(1)
-    rates = {"matrix_lr": 0.02, "embedding_lr": 0.3, "unembedding_lr": 0.004, "scalar_lr": 0.5}
-    optimizer = MuonAdamW(model.named_parameters(), **rates, n_embd=CONFIG.n_embd, where=where)
+    optimizer = MuonAdamW(
+        model.named_parameters(),
+        matrix_lr=0.02,
+        embedding_lr=0.3,
+        unembedding_lr=0.004,
+        scalar_lr=0.5,
+        n_embd=CONFIG.n_embd,
+        where=where,
+    )
     for _ in range(3):
         for param in model.parameters():
             param.grad = torch.randn(param.shape, generator=generator).to(where.device)
