@@ -165,7 +165,7 @@ def pretrain(options: "Options") -> int:
 
 @_training("cpt")
 def cpt(options: "Options") -> int:
-    """Go on pretraining a checkpoint, as a new run with its own schedule"""
+    """Pretrain a checkpoint further, as a new run"""
     from samosa.phases import continued
 
     return continued.run_cpt(options)

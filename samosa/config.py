@@ -357,10 +357,10 @@ def _schemas_at(schema: type[Recipe], location: Location) -> list[type[Recipe]]:
 
 def _places_of(key: str, schema: type[Recipe], above: str = "") -> Iterator[str]:
     """The dotted places where a section below has a field of exactly this name."""
-    for name, field in schema.model_fields.items():
+    for name, knob in schema.model_fields.items():
         if name == key and above:
             yield above + name
-        for section in _sections(field.annotation):
+        for section in _sections(knob.annotation):
             yield from _places_of(key, section, f"{above}{name}.")
 
 

@@ -13,7 +13,8 @@ from samosa import cli
 from samosa.config import Options
 from samosa.errors import BadInput, NotReady
 
-COMMANDS = ["phase-a", "sft", "pretrain", "gen-data", "filter", "eval", "chat", "inspect"]
+COMMANDS = ["phase-a", "sft", "pretrain", "cpt", "extend"]
+COMMANDS += ["attach", "profile", "doctor", "gen-data", "filter", "eval", "chat", "inspect"]
 
 
 @pytest.fixture
