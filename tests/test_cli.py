@@ -91,8 +91,27 @@ def test_flags_reach_the_phase(receive):
             redo=True,
             json=True,
             verbose=2,
+            argv=tuple(line.split()),
         )
     ]
+
+
+@pytest.mark.parametrize(
+    ("verb", "module", "function"),
+    [
+        ("sft", "runs", "run_sft"),
+        ("pretrain", "runs", "run_pretrain"),
+        ("cpt", "continued", "run_cpt"),
+        ("extend", "continued", "run_extend"),
+    ],
+)
+def test_all_trainings_take_the_same_flags(receive, verb, module, function):
+    got = []
+    receive(f"phases.{module}", function, lambda options: got.append(options) or 0)
+    line = f"{verb} -r tiny --tag t --plan --detach --max-restarts 2 --nnodes 2 --node-rank 1 --rdzv a:1 -v"
+    assert cli.main(line.split()) == 0
+    nodes = {"detach": True, "max_restarts": 2, "nnodes": 2, "node_rank": 1, "rdzv": "a:1"}
+    assert got == [Options(recipe="tiny", tag="t", plan=True, verbose=1, argv=tuple(line.split()), **nodes)]
 
 
 def test_nothing_said_is_the_options_own_defaults(receive):
@@ -100,7 +119,7 @@ def test_nothing_said_is_the_options_own_defaults(receive):
     receive("phases.runs", "run_sft", got.append)
     receive("phases.phase_a", "run", got.append)
     assert cli.main(["sft"]) == cli.main(["phase-a"]) == 0
-    assert got == [Options(), Options()]
+    assert got == [Options(argv=("sft",)), Options(argv=("phase-a",))]
 
 
 @pytest.mark.parametrize(
