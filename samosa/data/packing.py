@@ -291,7 +291,9 @@ def _ids(values: Sequence[int] | NDArray[np.integer[Any]]) -> NDArray[np.int32]:
 
 
 def _mask(values: Sequence[int] | NDArray[np.integer[Any]] | NDArray[np.bool_]) -> NDArray[np.bool_]:
-    return (values if isinstance(values, np.ndarray) else np.frombuffer(bytearray(values), dtype=np.uint8)) != 0
+    if not isinstance(values, np.ndarray):
+        values = np.frombuffer(bytearray(values), dtype=np.uint8)
+    return values.astype(np.bool_, copy=False)
 
 
 def _check_range(low: int, high: int, dtype: np.dtype[Any]) -> None:
