@@ -11,8 +11,8 @@ from samosa.chat.tokenizer import load_tokenizer
 from samosa.data.fence import overlaps
 from samosa.data.generate import generate
 from samosa.data.generate.exchange import PATTERNS, Taste, draw_exchange
-from samosa.data.generate.names import side_of
 from samosa.data.generate.rows import assistant_turn, user_turn
+from samosa.data.generate.sides import side_of
 from samosa.eval.checks import judge
 from samosa.eval.probes import joint_suite, probe_of, question_of, suite_hash
 

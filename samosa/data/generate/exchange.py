@@ -14,8 +14,9 @@ from samosa.chat.payloads import call_payload
 from samosa.chat.search import Fixture, Hit, SearchError
 from samosa.chat.tools import Toolbox
 from samosa.data.generate.facts import draw_facts
-from samosa.data.generate.names import Side, bank, entity, side_of, word
+from samosa.data.generate.names import entity, named, word
 from samosa.data.generate.numbers import draw, reads_well
+from samosa.data.generate.sides import Side, bank, side_of
 
 Pattern = Literal["search", "calculator", "no_tool"]
 PATTERNS: tuple[Pattern, ...] = ("search", "calculator", "no_tool")
@@ -32,6 +33,7 @@ SEARCH_FAILED = [
 
 EXPLAIN_SHARE = 0.3  # of the questions without a tool; the others are small writing tasks
 IMAGINED_SHARE = 0.75
+INVENTED_DEEDS = 0.5  # of the imagined in training: who only knows sixty deeds recalls them instead of reading
 
 OPENERS = frozenset(  # words that may lose their capital; an entity may not
     "What What's How Who Is Tell Which When Where Calculate Can Does Give Write Make Explain Find Solve Any Add Please"
@@ -79,10 +81,17 @@ def _phrasing(rng: random.Random, taste: Taste, seen: list[str], unseen: list[st
     return rng.choice(seen), True
 
 
+def _topic(rng: random.Random, topics: list[dict], taste: Taste) -> dict:
+    """Draw a topic, all alike; in training one that is hard to learn comes up `drill` times as often."""
+    if taste.side == "probe":
+        return rng.choice(topics)
+    return rng.choices(topics, weights=[topic.get("drill", 1.0) for topic in topics])[0]
+
+
 def _search(rng: random.Random, taste: Taste) -> Exchange:
-    topic = rng.choice(bank("search_topics")["topic"])
+    topic = _topic(rng, bank("search_topics")["topic"], taste)
     name = entity(rng, topic["entity"], taste.side, real_share=taste.real_share)
-    facts = {"entity": name, **draw_facts(topic["value"], rng, taste.side)}
+    facts = {"entity": name, **draw_facts(topic["value"], rng, taste.side, about=name)}
     phrasing, seen = _phrasing(rng, taste, topic["ask"], topic["ask_probe"])
     snippet = rng.choice(topic["snippet"]).format(**facts)
     hit = Hit(url=f"https://{topic['name']}.example", title=topic["title"].format(**facts), snippet=snippet)
@@ -144,7 +153,7 @@ def _calculate(rng: random.Random, taste: Taste) -> Exchange:
 def _plain(rng: random.Random, taste: Taste) -> Exchange:
     if rng.random() < EXPLAIN_SHARE:
         return _explain(rng, taste)
-    topic = rng.choice(bank("plain_topics")["task"])
+    topic = _topic(rng, bank("plain_topics")["task"], taste)
     slots: dict[str, str] = {}
     for slot, kind in topic["slots"].items():
         while slot not in slots or list(slots.values()).count(slots[slot]) > 1:
@@ -173,6 +182,8 @@ def _explain(rng: random.Random, taste: Taste) -> Exchange:
     if imagined:
         _, verb, why = rng.choice([c for c in everything if side_of(f"{c[0]} {c[1]}") == "train"])
         subject = word(rng, taste.side).lower() + "s"
+        if taste.side == "train" and rng.random() < INVENTED_DEEDS:
+            verb = named(rng, rng.choice(bank("concepts")["deeds"]), taste.side).lower()
     kind = "imagine" if imagined else "explain"
     phrasing, seen = _phrasing(rng, taste, plain[f"{kind}_ask"], plain[f"{kind}_ask_probe"])
     slots = {"s": subject, "v": verb, "why": why}

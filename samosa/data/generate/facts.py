@@ -3,7 +3,8 @@
 import random
 from collections.abc import Callable
 
-from samosa.data.generate.names import Side, entity, word
+from samosa.data.generate.names import entity, word
+from samosa.data.generate.sides import Side
 
 Facts = dict[str, str]
 
@@ -40,9 +41,15 @@ MONTHS = [
 ]
 
 
-def draw_facts(kind: str, rng: random.Random, side: Side) -> Facts:
-    """Draw the facts of one search result of `kind` (a `value` of search_topics.toml), as text."""
-    return FACTS[kind](rng, side)
+def draw_facts(kind: str, rng: random.Random, side: Side, *, about: str) -> Facts:
+    """Draw the facts of one search result of `kind` (a `value` of search_topics.toml), as text.
+
+    None of them is the entity that the result is `about`: a team does not play itself.
+    """
+    while True:
+        facts = FACTS[kind](rng, side)
+        if about not in facts.values():
+            return facts
 
 
 def _weather(rng: random.Random, side: Side) -> Facts:

@@ -1,44 +1,18 @@
-"""Entities that questions are about: real names, made-up names, and the line between training and probes.
+"""Entities that questions are about: real names and made-up ones, each on its side of the line (sides.py).
 
-Which side a name is on is a pure function of the name, so no seed can ever put a probe's entity into a training row.
 Made-up names matter as much as real ones: only a word that was never seen teaches a model to copy instead of to recall.
 """
 
 import functools
-import hashlib
 import random
-import tomllib
-from collections.abc import Sequence
-from importlib import resources
-from typing import Literal
 
-Side = Literal["train", "probe"]
+from samosa.data.generate.english import words
+from samosa.data.generate.sides import Side, bank, on_side, side_of
 
-PROBE_SHARE = 0.25  # of all names and of all number tuples: enough for fresh probes, little lost to training
-RESERVED = ("Seoul", "17:45", "airplanes fly")  # what the roadmap's own probes ask is never trained on
-
+LIBRARY_SHARE = 0.25  # of the words in training names
 ONSETS = "b br c ch cl d dr f fl g gr h j k kr l m n p pl qu r s sh sk st t th tr v w y z".split()
 VOWELS = "a e i o u ai au ea ei ia io oa oo ou".split()
 CODAS = ["", "", "", *"b d ck g l ll m n nd ng nt r rd rk rn rt s sk st t th x z".split()]
-
-
-def side_of(key: str) -> Side:
-    """Tell whether `key` (a name, or numbers joined by ':') belongs to training or to probes."""
-    if key in RESERVED:
-        return "probe"
-    draw = int.from_bytes(hashlib.sha256(key.casefold().encode()).digest()[:4], "big") / 2**32
-    return "probe" if draw < PROBE_SHARE else "train"
-
-
-@functools.cache
-def bank(name: str) -> dict:
-    """Read one of the TOML banks beside this module, once."""
-    return tomllib.loads(resources.files(__package__).joinpath(f"{name}.toml").read_text(encoding="utf-8"))
-
-
-def on_side(names: Sequence[str], side: Side) -> list[str]:
-    """Keep the names that belong to `side`, in order."""
-    return [name for name in names if side_of(name) == side]
 
 
 def made_up(rng: random.Random, side: Side) -> str:
@@ -58,11 +32,17 @@ def scrambled(rng: random.Random, side: Side) -> str:
 
 
 def word(rng: random.Random, side: Side) -> str:
-    """Draw a word for a name: mostly made up, now and then a plain one."""
+    """Draw a word for a name: mostly made up, now and then a plain one.
+
+    In training one of four comes from a few thousand English words: a model that saw only words of a small bank or
+    of letters at random copies other English words badly.
+    """
+    if side == "train" and rng.random() < LIBRARY_SHARE:
+        return rng.choice(words()).capitalize()
     kind = rng.random()
     if kind < 0.2:
         return rng.choice(_real_names("ordinary", side)).capitalize()
-    return made_up(rng, side) if kind < 0.8 else scrambled(rng, side)
+    return made_up(rng, side) if kind < (0.8 if side == "probe" else 0.7) else scrambled(rng, side)
 
 
 def entity(rng: random.Random, kind: str, side: Side, *, real_share: float) -> str:
@@ -73,14 +53,14 @@ def entity(rng: random.Random, kind: str, side: Side, *, real_share: float) -> s
     known = _real_names(kind, side)
     if known and rng.random() < real_share:
         return rng.choice(known)
-    shape = rng.choice(bank("banks")[kind]["shapes"])
-    return shape.replace("{w}", word(rng, side), 1).replace("{w}", word(rng, side), 1)
+    return named(rng, rng.choice(bank("banks")[kind]["shapes"]), side)
 
 
-def reserved_names() -> list[str]:
-    """The places, firms, teams and people that only probes may name."""
-    kinds = ("city", "country", "company", "team", "place", "first_name")
-    return [name for kind in kinds for name in on_side(bank("banks")[kind]["real"], "probe")]
+def named(rng: random.Random, shape: str, side: Side) -> str:
+    """Put a drawn word in the place of each {w} of `shape`."""
+    while "{w}" in shape:
+        shape = shape.replace("{w}", word(rng, side), 1)
+    return shape
 
 
 @functools.cache

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable
 from fractions import Fraction
 
-from samosa.data.generate.names import Side, side_of
+from samosa.data.generate.sides import Side, side_of
 
 Numbers = dict[str, str]
 LONGEST_ANSWER = 9  # characters: longer results test typing, not the decision to calculate

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 
 from samosa.chat.prompts import DEFAULT_SYSTEM, THINK_SYSTEM, with_system
-from samosa.data.generate.names import bank
+from samosa.data.generate.sides import bank
 
 KINDS = ("identity", "creator", "desserts", "quality")
 THOUGHTS = {

@@ -9,6 +9,7 @@ from samosa.data.generate.exchange import PATTERNS, Exchange, Pattern, Taste, dr
 Row = dict[str, object]
 
 MOST_EXCHANGES = 3  # in one conversation
+FOLLOW_UPS: dict[Pattern, float] = {"search": 0.5, "calculator": 0.25, "no_tool": 0.25}  # a search has most to copy
 
 
 def user_turn(question: str, *, system: str | None) -> Row:
@@ -50,7 +51,8 @@ def joint_rows(
             assistant_turn(first, think=think),
         ]
         while len(messages) < 2 * MOST_EXCHANGES and rng.random() < follow_up_share:
-            another = _fresh(rng, rng.choice(PATTERNS), taste, asked)
+            (follow_up,) = rng.choices(list(FOLLOW_UPS), weights=list(FOLLOW_UPS.values()))
+            another = _fresh(rng, follow_up, taste, asked)
             messages += [user_turn(another.question, system=None), assistant_turn(another, think=think)]
         yield {"id": f"joint-{seed}-{number:06d}", "pattern": pattern, "messages": messages}
 

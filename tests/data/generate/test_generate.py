@@ -1,6 +1,7 @@
 """The offline teacher: distinct, computed, grounded, and never on the probes' side of the line."""
 
 import json
+import random
 import re
 from collections import Counter
 
@@ -11,7 +12,9 @@ from samosa.chat.conversation import parse_row
 from samosa.chat.grammar import read_parts
 from samosa.chat.prompts import DEFAULT_SYSTEM, THINK_SYSTEM
 from samosa.data.generate import generate, kinds
-from samosa.data.generate.names import bank, side_of
+from samosa.data.generate.english import words
+from samosa.data.generate.names import word
+from samosa.data.generate.sides import bank, side_of
 from samosa.errors import BadInput
 
 SHARES = {"real_share": 0.4, "failed_search_share": 0.1, "think_share": 0.8, "follow_up_share": 0.1}
@@ -113,3 +116,18 @@ def test_banks_are_well_formed_and_every_topic_has_phrasings_for_probes_only():
         for topic in bank(name)[key]:
             assert len(topic["ask"]) >= 4 and len(topic["ask_probe"]) >= 2, topic["name"]
             assert not set(topic["ask"]) & set(topic["ask_probe"])
+
+
+def test_words_from_the_library_are_plain_and_no_probe_asks_about_them():
+    known = words()
+    subjects = {s for s, verb, _ in bank("concepts")["explain"] if side_of(f"{s} {verb}") == "probe"}
+    assert len(known) > 1000
+    assert all(re.fullmatch("[a-z]{4,9}", word) and side_of(word) == "train" for word in known)
+    assert not {form for word in known for form in (word, word + "s")} & subjects
+
+
+def test_names_in_probes_are_never_words_from_the_library():
+    rng = random.Random(3)
+    drawn = {word(rng, "probe").lower() for _ in range(2000)}
+    assert not drawn & set(words())
+    assert {word(rng, "train").lower() for _ in range(200)} & set(words())
