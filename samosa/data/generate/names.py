@@ -53,7 +53,8 @@ def entity(rng: random.Random, kind: str, side: Side, *, real_share: float) -> s
     known = _real_names(kind, side)
     if known and rng.random() < real_share:
         return rng.choice(known)
-    return named(rng, rng.choice(bank("banks")[kind]["shapes"]), side)
+    shapes = bank("banks")[kind]["shapes"] + (bank("banks")[kind].get("drills", []) if side == "train" else [])
+    return named(rng, rng.choice(shapes), side)
 
 
 def named(rng: random.Random, shape: str, side: Side) -> str:

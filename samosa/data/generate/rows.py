@@ -9,7 +9,7 @@ from samosa.data.generate.exchange import PATTERNS, Exchange, Pattern, Taste, dr
 Row = dict[str, object]
 
 MOST_EXCHANGES = 3  # in one conversation
-FOLLOW_UPS: dict[Pattern, float] = {"search": 0.5, "calculator": 0.25, "no_tool": 0.25}  # a search has most to copy
+FOLLOW_UPS: dict[Pattern, float] = {"search": 0.42, "calculator": 0.25, "no_tool": 0.33}  # a search has most to copy
 
 
 def user_turn(question: str, *, system: str | None) -> Row:
