@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -41,12 +42,25 @@ def world() -> Iterator[World]:
     if size == 1:
         yield World(rank, size, device)
         return
-    if device.type == "cuda":
-        dist.init_process_group("nccl", device_id=device, timeout=COLLECTIVE_TIMEOUT)
-    else:
-        dist.init_process_group("gloo", timeout=COLLECTIVE_TIMEOUT)
+    backend, card = ("nccl", device) if device.type == "cuda" else ("gloo", None)
+    meeting: dict[str, Any] = {"store": _store(), "rank": rank, "world_size": size}
+    dist.init_process_group(
+        backend, device_id=card, timeout=COLLECTIVE_TIMEOUT, **(meeting if meeting["store"] is not None else {})
+    )
     yield World(rank, size, device)
     dist.destroy_process_group()  # not after an error: the other ranks may be waiting inside a collective
+
+
+def _store() -> dist.Store | None:
+    """Where the ranks find each other: the store of torchrun, which keeps the addresses of the ranks it started before.
+
+    Those are dead, so each start has a part of its own. None where there is no torchrun.
+    """
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return None
+    place = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    whole = dist.TCPStore(*place, is_master=False, timeout=COLLECTIVE_TIMEOUT)
+    return dist.PrefixStore(f"start_{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", whole)
 
 
 def wrap(model: nn.Module, where: World) -> nn.Module:
