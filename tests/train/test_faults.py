@@ -159,14 +159,14 @@ def test_a_stop_asked_within_a_validation_leaves_it_with_the_step_saved(samosa_h
     whole = make_job("whole", eval_every=5, save_every=0)
     train_here(whole)
     job, stop = make_job("left", eval_every=5, save_every=0), StopFlag()
-    evaluate = worker.Validation.bits_per_byte
+    evaluate = worker.Validation.measured
 
     def asked_within(self, step):
         stop.ask("SIGTERM")
         return evaluate(self, step)
 
     with monkeypatch.context() as patch:
-        patch.setattr(worker.Validation, "bits_per_byte", asked_within)
+        patch.setattr(worker.Validation, "measured", asked_within)
         assert [ref.step for ref in train_here(job, stop)] == [5]
     assert read_marker(job)["reason"] == "SIGTERM; step 5 of 12 is saved"
     assert [r["kind"] for r in metrics(job)] == ["step"] * 5

@@ -1,12 +1,16 @@
 """MuonAdamW against nanochat's recorded steps, torch's AdamW and the equations one matrix at a time."""
 
 import math
+import time
 
 import pytest
 import torch
 from torch.nn import Parameter
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from samosa.errors import NotReady
+from samosa.model.config import ModelConfig
+from samosa.model.gpt import GPT
 from samosa.train.muon import POLAR_EXPRESS, orthogonalize
 from samosa.train.optim import MuonAdamW
 from samosa.train.schedule import StepHyper
@@ -236,3 +240,58 @@ def test_a_parameter_the_loss_did_not_reach_counts_as_gradient_zero():
 def test_a_name_without_a_role_is_an_error():
     with pytest.raises(ValueError, match="rotary"):
         MuonAdamW([("rotary.weight", Parameter(torch.ones(2, 2)))], **LRS, n_embd=8)
+
+
+class Products(TorchDispatchMode):
+    """Counts the launches of matrix products."""
+
+    def __init__(self):
+        super().__init__()
+        self.launched = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.launched += func.overloadpacket.__name__ in ("mm", "bmm", "addmm", "baddbmm", "dot", "mv")
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_step_launches_fifteen_products_for_each_distinct_shape():
+    params = small_model()
+    opt = optimizer(params)
+    give_gradients(params, 0)
+    with Products() as seen:
+        opt.step(StepHyper(lr=1.0, momentum=0.9, weight_decay=0.1))
+    shapes = {tuple(p.shape) for name, p in params.items() if name.startswith("transformer.h.")}
+    assert len(shapes) == 3
+    assert seen.launched == 15 * len(shapes)
+
+
+def seconds(work):
+    """CPU time of this thread, which other processes do not add to."""
+    began = time.thread_time()
+    work()
+    return time.thread_time() - began
+
+
+@pytest.mark.parametrize("shape", [(128, 128), (128, 512), (512, 128)])
+def test_matrices_together_are_at_least_nearly_as_fast_as_one_by_one(shape):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    x = torch.randn(4, *shape, generator=torch.Generator().manual_seed(0))
+    how = {"variant": "upstream", "ns_dtype": torch.float32}
+    together, alone = math.inf, math.inf
+    for _ in range(60):  # until the best of each shows it: a busy machine only adds to them
+        together = min(together, seconds(lambda: orthogonalize(x, **how)))
+        alone = min(alone, seconds(lambda: [orthogonalize(one[None], **how) for one in x]))
+        if alone / together >= 0.8:
+            break
+    torch.set_num_threads(threads)
+    assert alone / together >= 0.8
+
+
+def test_the_first_step_of_the_tiny_model_takes_less_than_a_second():
+    model = GPT(ModelConfig(sequence_len=256, vocab_size=1024, n_layer=4, n_head=2, n_kv_head=2, n_embd=128))
+    model.init_weights(torch.Generator().manual_seed(0))
+    params = dict(model.named_parameters())
+    opt = MuonAdamW(params.items(), **LRS, n_embd=128)
+    give_gradients(params, 0)
+    assert seconds(lambda: opt.step(StepHyper(lr=1.0, momentum=0.9, weight_decay=0.1))) < 1

@@ -155,7 +155,7 @@ def test_a_finished_run_that_lost_its_validation_is_validated_again(samosa_home)
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_model_that_diverged_is_not_blamed_on_the_validation_rows(samosa_home, monkeypatch, value):
-    monkeypatch.setattr(validation.bpb, "evaluate", lambda *_: value)
+    monkeypatch.setattr(validation.bpb, "evaluate", lambda *_: validation.bpb.Measured(value, {}))
     with pytest.raises(SamosaError, match="validation loss is not finite at step 1") as raised:
         train_here(make_job("diverged", steps=1))
     assert raised.value.exit_code == 1
