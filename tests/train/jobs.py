@@ -1,6 +1,7 @@
 """Small real training jobs in a home of their own, and processes that die where they are told to."""
 
 import itertools
+import json
 import multiprocessing
 import os
 import signal
@@ -15,10 +16,12 @@ import torch
 from samosa import home
 from samosa.chat.tokenizer import load_tokenizer
 from samosa.data.packing import Doc, pack_documents
+from samosa.model.checkpoint import load_model
 from samosa.train import rank, worker
 from samosa.train.distributed import World, world
-from samosa.train.job import Job, write_job
+from samosa.train.job import Job, complete_checkpoints, write_job
 from samosa.train.stop import StopFlag
+from tests.train.tiny import ALONE
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 LENGTH = 32
@@ -176,3 +179,24 @@ def _processes() -> Any:
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(["tests.train.jobs"])
     return processes
+
+
+def train_here(job: Job, stop: StopFlag | None = None, where: World = ALONE) -> list[home.CheckpointRef]:
+    """Train the job in this process and give its checkpoints."""
+    write_job(job)
+    job.marker_path.unlink(missing_ok=True)
+    worker.run(job, where, stop or StopFlag())
+    return complete_checkpoints(job)
+
+
+def weights(ref: home.CheckpointRef) -> dict[str, torch.Tensor]:
+    return load_model(ref)[0].state_dict()
+
+
+def same_bits(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> bool:
+    assert ours.keys() == theirs.keys()
+    return all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def metrics(job: Job) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in job.metrics_path.read_text().splitlines()]

@@ -4,7 +4,6 @@ Nothing of it changes what comes out: the weights are those of the run that noth
 """
 
 import functools
-import json
 import random
 import signal
 from dataclasses import replace
@@ -14,7 +13,7 @@ import pytest
 import torch
 
 from samosa.errors import SamosaError
-from samosa.model.checkpoint import load_model, load_train_state
+from samosa.model.checkpoint import load_train_state
 from samosa.train import rank, worker
 from samosa.train.job import complete_checkpoints, finished, read_val_bpb, write_job
 from samosa.train.objectives import NextToken
@@ -24,10 +23,14 @@ from tests.train.jobs import (
     SETTINGS,
     AskedFor,
     make_job,
+    metrics,
     on_durable_acts,
     on_two_ranks,
+    same_bits,
     signalled,
     stop_one_and_end_the_other,
+    train_here,
+    weights,
 )
 from tests.train.tiny import ALONE
 
@@ -41,26 +44,6 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-def train_here(job, stop=None, where=ALONE):
-    write_job(job)
-    job.marker_path.unlink(missing_ok=True)
-    worker.run(job, where, stop or StopFlag())
-    return complete_checkpoints(job)
-
-
-def weights(ref):
-    return load_model(ref)[0].state_dict()
-
-
-def same_bits(ours, theirs):
-    assert ours.keys() == theirs.keys()
-    return all(torch.equal(ours[name], theirs[name]) for name in ours)
-
-
-def metrics(job):
-    return [json.loads(line) for line in job.metrics_path.read_text().splitlines()]
 
 
 def without_times(job):

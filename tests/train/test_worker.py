@@ -17,7 +17,7 @@ from samosa.train import stop as stopping
 from samosa.train.job import complete_checkpoints, finished, read_meta, read_val_bpb, val_path, write_job
 from samosa.train.progress import MEASURED
 from samosa.train.stop import StopFlag
-from tests.train.jobs import SETTINGS, AskedFor, make_job
+from tests.train.jobs import SETTINGS, AskedFor, make_job, metrics, same_bits, train_here, weights
 from tests.train.tiny import ALONE
 
 STEPS = SETTINGS["steps"]
@@ -29,25 +29,6 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-def train_here(job, stop=None):
-    write_job(job)
-    worker.run(job, ALONE, stop or StopFlag())
-    return complete_checkpoints(job)
-
-
-def weights(ref):
-    return load_model(ref)[0].state_dict()
-
-
-def same_bits(ours, theirs):
-    assert ours.keys() == theirs.keys()
-    return all(torch.equal(ours[name], theirs[name]) for name in ours)
-
-
-def metrics(job):
-    return [json.loads(line) for line in job.metrics_path.read_text().splitlines()]
 
 
 def without_times(records):
