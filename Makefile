@@ -16,7 +16,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest
 
 .PHONY: help setup demo test lint soak bench
 help:
-	@echo "make demo            train, judge and publish a tiny model on this machine (about ten minutes)"
+	@echo "make demo            train, judge and publish a tiny model on this machine (about twelve minutes)"
 	@echo "make test            run the tests"
 	@echo "make lint            ruff, mypy and the import layers"
 	@echo "make soak SEED=n     run what takes minutes: kills, faults, simulations (AREA=train for a part)"
