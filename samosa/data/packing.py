@@ -6,7 +6,6 @@ or to disk before the next window is read.
 
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from samosa import console
 from samosa.data.rows import Account, PackedRows, RowWriter
 from samosa.errors import BadInput, NotReady
 
@@ -169,8 +169,11 @@ def packed_once(directory: Path, docs: Callable[[], Iterable[Doc]], **settings: 
 
     The directory's name must hold whatever decides the rows: content of the inputs, tokenizer, `pack_to`'s settings.
     """
-    with suppress(NotReady):
-        return PackedRows.load(directory), True
+    if directory.exists():
+        try:
+            return PackedRows.load(directory), True
+        except NotReady as broken:
+            console.warn(f"{broken.message}; packing again")
     return pack_to(directory, docs(), **settings), False
 
 

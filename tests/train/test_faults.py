@@ -34,16 +34,10 @@ from tests.train.jobs import (
 )
 from tests.train.tiny import ALONE
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 STEPS = SETTINGS["steps"]
 STAGES = ("pretrain", "sft", "extend")
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def without_times(job):

@@ -20,15 +20,9 @@ from samosa.train.stop import StopFlag
 from tests.train.jobs import SETTINGS, AskedFor, make_job, metrics, same_bits, train_here, weights
 from tests.train.tiny import ALONE
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 STEPS = SETTINGS["steps"]
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def without_times(records):
