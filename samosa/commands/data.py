@@ -1,0 +1,47 @@
+"""What makes and sorts training data."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from samosa import flags
+from samosa.commands import Command, app, options_of
+
+
+@app.command("gen-data", cls=Command)
+def gen_data(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="Choose what to generate, such as joint")],
+    rows: Annotated[int | None, typer.Option("--rows", min=1, metavar="N", help="Write N conversations")] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="PATH", help="Write them to this JSONL file")] = None,
+    seed: flags.Seed = None,
+    recipe: flags.Recipe = None,
+    sets: flags.Sets = None,
+    json: flags.Json = False,
+    verbose: flags.Verbose = 0,
+) -> int:
+    """Generate training conversations into a JSONL file"""
+    from samosa.phases import data_commands
+
+    options = options_of(recipe=recipe, sets=sets, json=json, verbose=verbose)
+    return data_commands.gen_data(options, kind=kind, rows=rows, out=out, seed=seed)
+
+
+@app.command("filter", cls=Command)
+def filter_files(
+    files: Annotated[list[Path], typer.Argument(metavar="FILES...", help="Read these JSONL files")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Write kept and rejected rows to this folder")],
+    rules: Annotated[str, typer.Option("--rules", metavar="NAME", help="Apply this set of rules")],
+    recipe: flags.Recipe = None,
+    sets: flags.Sets = None,
+    json: flags.Json = False,
+    verbose: flags.Verbose = 0,
+) -> int:
+    """Sort conversations into kept and rejected
+
+    Every rejected row is written with all its reasons
+    """
+    from samosa.phases import data_commands
+
+    options = options_of(recipe=recipe, sets=sets, json=json, verbose=verbose)
+    return data_commands.filter_files(options, files=files, out=out, rules=rules)

@@ -1,0 +1,65 @@
+"""What looks at a model: judge, talk, inspect."""
+
+from typing import Annotated
+
+import typer
+
+from samosa import flags
+from samosa.commands import Command, app, options_of
+
+
+@app.command("eval", cls=Command)
+def evaluate(
+    tag: flags.Checkpoint,
+    suite: Annotated[str, typer.Option("--suite", metavar="NAME", help="Ask this suite of probes")] = "joint",
+    seed: flags.Seed = None,
+    recipe: flags.Recipe = None,
+    sets: flags.Sets = None,
+    json: flags.Json = False,
+    verbose: flags.Verbose = 0,
+) -> int:
+    """Judge a checkpoint with probes drawn by seed
+
+    Exits with 0 when it passed, 10 when it failed, 20 without enough evidence, 30 when the measurement broke
+    """
+    from samosa.phases import judging
+
+    options = options_of(recipe=recipe, sets=sets, tag=tag, json=json, verbose=verbose)
+    return judging.run(options, suite=suite, seed=seed)
+
+
+@app.command("chat", cls=Command)
+def chat(
+    tag: flags.Checkpoint,
+    think: Annotated[bool, typer.Option("--think", help="Ask the model to think before it answers")] = False,
+    temperature: Annotated[
+        float | None, typer.Option("--temperature", min=0.0, metavar="T", help="Sample at T; 0 is greedy")
+    ] = None,
+    seed: flags.Seed = None,
+    once: Annotated[str | None, typer.Option("--once", metavar="TEXT", help="Answer this one message and exit")] = None,
+    json: flags.Json = False,
+    verbose: flags.Verbose = 0,
+) -> int:
+    """Talk with a checkpoint in the terminal"""
+    from samosa.serve import terminal
+
+    options = options_of(tag=tag, json=json, verbose=verbose)
+    return terminal.run(options, think=think, temperature=temperature, seed=seed, once=once)
+
+
+@app.command("inspect", cls=Command)
+def inspect(
+    name: Annotated[str, typer.Argument(metavar="TAG[@STEP]", help="Choose the checkpoint")],
+    windows: Annotated[
+        bool, typer.Option("--windows", help="Measure by position which attention windows it was trained with")
+    ] = False,
+    recipe: flags.Recipe = None,
+    sets: flags.Sets = None,
+    json: flags.Json = False,
+    verbose: flags.Verbose = 0,
+) -> int:
+    """Show what a checkpoint is"""
+    from samosa.phases import inspect as inspection
+
+    options = options_of(recipe=recipe, sets=sets, json=json, verbose=verbose)
+    return inspection.run(options, name=name, windows=windows)
