@@ -203,7 +203,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     temp = path.with_name(f".tmp-{os.getpid()}-{os.urandom(4).hex()}-{path.name}")
     try:
         make_folder(path.parent)
-        with _failure_said(path):
+        with failure_said(path):
             _sweep(path)
             yield temp
             for entry in [*temp.rglob("*"), temp]:
@@ -220,7 +220,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
 
 def make_folder(path: Path) -> None:
     """Make a folder and those above it where they are missing. Raises NotReady where that cannot be."""
-    with _failure_said(path):
+    with failure_said(path):
         try:
             path.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, FileNotFoundError) as error:  # a file stands there; /proc and its like make nothing
@@ -239,7 +239,7 @@ def append_line(path: Path | str, text: str) -> None:
     path, line = Path(path), text.rstrip("\n").encode() + b"\n"
     assert line.count(b"\n") == 1, "one line at a time"
     make_folder(path.parent)
-    with _failure_said(path):
+    with failure_said(path):
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -270,7 +270,7 @@ def sha256_file(path: Path | str) -> str:
 
 def require_space(path: Path | str, bytes_needed: int) -> None:
     """Raise NotReady unless the disk that holds (or will hold) `path` has that many bytes free."""
-    free = _free(Path(path))
+    free = free_space(Path(path))
     if free < bytes_needed:
         raise NotReady(
             f"{path} needs {_size(bytes_needed)} and its disk has {_size(free)} free",
@@ -288,7 +288,7 @@ def require_writable(path: Path | str) -> None:
 
 
 @contextlib.contextmanager
-def _failure_said(path: Path) -> Iterator[None]:
+def failure_said(path: Path) -> Iterator[None]:
     """Turn a write that the disk or its permissions refuse into an error a person can act on."""
     try:
         yield
@@ -298,7 +298,7 @@ def _failure_said(path: Path) -> Iterator[None]:
         if error.errno not in NO_SPACE:
             raise
         raise NotReady(
-            f"the disk is full: could not write {path} ({_size(_free(path))} free)",
+            f"the disk is full: could not write {path} ({_size(free_space(path))} free)",
             hint="free some space, or set SAMOSA_HOME to a larger disk, and run it again; earlier files are untouched",
         ) from error
 
@@ -318,7 +318,8 @@ def _unwritable(path: Path, reason: str) -> NotReady:
     )
 
 
-def _free(path: Path) -> int:
+def free_space(path: Path) -> int:
+    """Bytes free on the disk that holds, or will hold, `path`."""
     return shutil.disk_usage(_nearest(path)).free
 
 
