@@ -1,0 +1,114 @@
+"""A downloaded file as tables, through the `datasets` library, and what of a data set is in which file."""
+
+import contextlib
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from samosa.data.sources.registry import Source
+from samosa.data.sources.schema import check_columns
+from samosa.errors import BadInput, NotReady, SamosaError
+
+ROWS_AT_ONCE = 1000
+HEADING = re.compile(r" = [^=].* = \n?")
+"""A title of WikiText, alone in its row; headings further down have more equals signs."""
+
+
+def files_of(source: Source, commit: str, *, token: str | bool, name: str) -> list[str]:
+    """The paths, in order, of the files of a source's config and split at a commit; `datasets` knows from the card.
+
+    Raises NotReady for a config or split that is not there (any more), and what the network raises.
+    """
+    import datasets
+
+    with _quiet():
+        try:
+            builder = datasets.load_dataset_builder(source.repo, source.config, revision=commit, token=token)
+        except ValueError as error:
+            if "BuilderConfig" not in str(error):
+                raise
+            have = re.findall(r"'([^']+)'", str(error).partition("Available")[2])
+            raise _gone(name, source, "config", source.config, have) from error
+    found: dict[Any, Sequence[str]] = dict(builder.config.data_files or {})
+    if source.split not in found:
+        raise _gone(name, source, "split", source.split, [str(split) for split in found])
+    prefix = f"hf://datasets/{source.repo}@{commit}/"
+    return [str(path).removeprefix(prefix) for path in found[source.split]]
+
+
+def tables(path: Path, source: Source, *, where: str) -> Iterator[pa.Table]:
+    """The rows of one file, up to ROWS_AT_ONCE in a table; its suffix says whether it is parquet or (packed) JSON.
+
+    Raises BadInput naming the column where it lacks one that the mapper reads, or has it with another type, and
+    SamosaError for a file that cannot be read.
+    """
+    import datasets
+
+    is_parquet = path.name.endswith(".parquet")
+    options: dict[str, Any] = {"columns": list(source.columns)} if is_parquet else {}
+    try:
+        if is_parquet:  # before its columns are asked for by name
+            check_columns(pq.read_schema(path), source.columns, where=where)
+        with _quiet():
+            rows = datasets.load_dataset(
+                "parquet" if is_parquet else "json", data_files=[str(path)], split="train", streaming=True, **options
+            )
+            for table in rows.with_format("arrow").iter(batch_size=ROWS_AT_ONCE):
+                check_columns(table.schema, source.columns, where=where)
+                yield table
+    except (pa.ArrowException, ValueError, EOFError, OSError, datasets.exceptions.DatasetsError) as error:
+        what = " ".join(str(error.__cause__ or error).split())[:200]
+        raise SamosaError(
+            f"{where} cannot be read: {what}", hint="upstream changed its format: an older revision may do"
+        ) from error
+
+
+def articles(rows: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """WikiText's rows, which are lines, as articles; one that runs over from the file before stands alone."""
+    lines: list[str] = []
+    done: list[str] = []
+    for table in rows:
+        for line in table.column("text").to_pylist():
+            if HEADING.fullmatch(line or "") and lines:
+                done.append("".join(lines).strip("\n"))
+                lines = []
+            lines.append(line or "")
+            if len(done) == ROWS_AT_ONCE:
+                yield pa.table({"text": done})
+                done = []
+    if lines:
+        done.append("".join(lines).strip("\n"))
+    if done:
+        yield pa.table({"text": done})
+
+
+REGROUPED = {"wikitext": articles}
+"""Mappers whose rows have to be put together first."""
+
+
+def _gone(name: str, source: Source, what: str, wanted: str, have: Sequence[str]) -> NotReady:
+    way_on = f"samosa pull {source.substitute}" if source.substitute else f"name one in configs/sources.toml: {name}"
+    return NotReady(
+        f"{source.repo} has no {what} {wanted} (any more); there are {', '.join(have) or 'none'}", hint=way_on
+    )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the bars and warnings that `datasets` writes over ours."""
+    import datasets
+
+    level = datasets.logging.get_verbosity()
+    bars = datasets.are_progress_bars_disabled()
+    datasets.logging.set_verbosity_error()
+    datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        datasets.logging.set_verbosity(level)
+        if not bars:
+            datasets.enable_progress_bars()
