@@ -17,6 +17,8 @@ __all__ = [
     "Role",
     "Turn",
     "call_payload",
+    "parse_answer",
+    "parse_line",
     "parse_row",
     "prose",
     "raw_text",
@@ -37,6 +39,11 @@ def parse_row(row: Any, *, source: str, legacy_markers: bool = False) -> Convers
     text. Raises BadInput, its message beginning with `source`, for anything that is not a conversation.
     """
     return _parse(row, source, source, legacy_markers)
+
+
+def parse_line(line: bytes, *, where: str, source: str, legacy_markers: bool = False) -> Conversation:
+    """Read one line of JSONL. Raises BadInput, its message beginning with `where`, as `parse_row` does."""
+    return _parse(_decode(line, where), where, source, legacy_markers)
 
 
 def read_jsonl(path: Path | str, *, source: str | None = None, legacy_markers: bool = False) -> Iterator[Conversation]:
@@ -63,8 +70,7 @@ def _rows(path: Path, source: str, legacy_markers: bool) -> Iterator[Conversatio
         with path.open("rb") as lines:  # bytes: a line ends at \n and nowhere else
             for number, line in enumerate(lines, 1):
                 if line.strip():
-                    where = f"{path}:{number}"
-                    yield _parse(_decode(line, where), where, source, legacy_markers)
+                    yield parse_line(line, where=f"{path}:{number}", source=source, legacy_markers=legacy_markers)
     except OSError as error:
         raise BadInput(
             f"{path}: cannot be read ({error.strerror})", hint="check the file and its permissions"
@@ -129,6 +135,12 @@ def _parts(message: dict[str, Any], where: str, legacy_markers: bool) -> list[Pa
                 hint="only assistant content may be a list of parts",
             )
         return [Part("text", content)] if content else []
+    return parse_answer(content, where, legacy_markers=legacy_markers)
+
+
+def parse_answer(content: Any, where: str, *, legacy_markers: bool = False) -> list[Part]:
+    """The parts of an assistant message's content, as `parse_row` reads it. Raises BadInput, its message beginning with
+    `where`, for content that is none."""
     if isinstance(content, str):
         return prose(content) if legacy_markers else _from_marked(content)
     if not isinstance(content, list):

@@ -1,0 +1,145 @@
+"""Rules compiled: one RE2 set for all patterns of a scope, so that a text is read once whatever the number of rules."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from samosa.data.filter import masks
+from samosa.data.filter.builtins import TEXT_BUILTINS, Span, TextCheck
+from samosa.data.filter.patterns import finder, inline, searcher
+from samosa.data.filter.rules import Rule, RuleSet
+from samosa.data.filter.structure import ROW_BUILTINS, RowCheck
+from samosa.errors import BadInput
+
+LENGTHS = ("length",)
+"""Built-ins that the loop decides by counting."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """The text rules of one scope. `slots` says of each pattern of the set which rule it belongs to, -1 for the one
+    that finds what has to be folded; `always` are rules that no pattern can rule out.
+    """
+
+    everyone: bool
+    prose: bool
+    rules: tuple[Rule, ...]
+    checks: tuple[TextCheck, ...]
+    finders: tuple[Any, ...]
+    search: Callable[[bytes], list[int] | None]
+    slots: tuple[int, ...]
+    always: tuple[int, ...]
+
+    def hits(self, text: str) -> list[int] | None:
+        """The rules that reject a text, by their place in `rules`; None for none."""
+        words = text
+        if self.prose and ("`" in text or "~~~" in text):
+            words = masks.hide_code(text)
+        found: list[int] | None = None
+        ids = self.search(words.encode())
+        if ids is not None:
+            seen = words
+            if self.slots[ids[0]] < 0:
+                seen = masks.fold(words)[0]
+                ids = self.search(seen.encode()) or []
+            for index in ids:
+                slot = self.slots[index]
+                if slot >= 0 and ((find := self.checks[slot].find) is None or any(True for _ in find(seen, text))):
+                    found = [*(found or ()), slot]
+        for slot in self.always:
+            find = self.checks[slot].find
+            assert find is not None
+            for _ in find(words, text):
+                found = [*(found or ()), slot]
+                break
+        return found
+
+    def spans(self, slot: int, text: str) -> Iterator[Span]:
+        """Where in the text a rule that rejects it is broken."""
+        words = masks.hide_code(text) if self.prose else text
+        if slot in self.always:
+            yield from self.finders[slot](words, text)
+            return
+        places = None
+        if self.prose and not words.isascii():
+            words, places = masks.fold(words)
+        for start, end in self.finders[slot](words, text):
+            yield (start, end) if places is None else (int(places[start]), int(places[end]))
+
+
+@dataclass(frozen=True)
+class Matcher:
+    """A compiled rule set. `lengths` are (rule, least characters of all answers together)."""
+
+    joined: bool
+    groups: tuple[Group, ...]
+    shortest: int
+    length_rules: tuple[Rule, ...]
+    row_checks: tuple[tuple[Rule, RowCheck], ...]
+
+
+_compiled: dict[str, Matcher] = {}
+
+
+def compiled(rules: RuleSet) -> Matcher:
+    """The rule set compiled, once a process. Raises BadInput for a pattern or built-in that cannot be."""
+    if rules.key not in _compiled:
+        _compiled[rules.key] = _compile(rules)
+    return _compiled[rules.key]
+
+
+def _compile(rules: RuleSet) -> Matcher:
+    groups = []
+    rows, lengths, texts = [], [], []
+    for rule in rules.rules:
+        if rule.builtin == "length":
+            lengths.append(rule)
+        elif rule.builtin in ROW_BUILTINS:
+            rows.append((rule, _built(rule, ROW_BUILTINS[rule.builtin])))
+        else:
+            texts.append((rule, _text_check(rule)))
+    for everyone in (False, True):
+        for prose in (True, False):
+            scope = f"{'any' if everyone else 'assistant'} {'prose' if prose else 'all'}"
+            inside = [(rule, check) for rule, check in texts if rule.scope == scope]
+            if inside:
+                groups.append(_group(everyone, prose, inside))
+    shortest = max((int((rule.args or {})["at_least"]) for rule in lengths), default=0)
+    return Matcher(rules.joined, tuple(groups), shortest, tuple(lengths), tuple(rows))
+
+
+def _group(everyone: bool, prose: bool, inside: list[tuple[Rule, TextCheck]]) -> Group:
+    patterns = [masks.FOLDED] if prose else []
+    slots = [-1] if prose else []
+    for slot, (_, check) in enumerate(inside):
+        if check.pattern is not None:
+            patterns.append(check.pattern)
+            slots.append(slot)
+    rules = tuple(rule for rule, _ in inside)
+    checks = tuple(check for _, check in inside)
+    finders = tuple(check.find or finder(rule) for rule, check in inside)
+    always = tuple(slot for slot, (_, check) in enumerate(inside) if check.pattern is None)
+    return Group(everyone, prose, rules, checks, finders, searcher(patterns), tuple(slots), always)
+
+
+def _text_check(rule: Rule) -> TextCheck:
+    if rule.builtin is not None:
+        if rule.builtin not in TEXT_BUILTINS:
+            names = ", ".join(sorted([*TEXT_BUILTINS, *ROW_BUILTINS, *LENGTHS]))
+            raise BadInput(f"rule {rule.name}: there is no builtin {rule.builtin}", hint=f"one of: {names}")
+        return _built(rule, TEXT_BUILTINS[rule.builtin])
+    find = finder(rule)
+    if rule.engine == "regex":
+        return TextCheck(None, find)
+    assert rule.pattern is not None
+    return TextCheck(inline(rule.pattern, rule.flags or ""), find if rule.unless else None)
+
+
+def _built(rule: Rule, factory: Callable[..., Any]) -> Any:
+    try:
+        inspect.signature(factory).bind(**(rule.args or {}))
+    except TypeError as error:
+        takes = ", ".join(inspect.signature(factory).parameters) or "nothing"
+        raise BadInput(f"rule {rule.name}: {rule.builtin}: {error}", hint=f"args: {takes}") from None
+    return factory(**(rule.args or {}))
