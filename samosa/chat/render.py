@@ -20,6 +20,7 @@ from samosa.chat.prompts import with_system
 from samosa.chat.tokenizer import Tokenizer
 
 CONVERSATIONS_AT_ONCE = 512  # a batch for the tokenizer's threads: ~0.5 MB of text
+BYTES_PER_TOKEN = 4  # of English text by nanochat's 32,768 tokens, about; smaller vocabularies need more tokens
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,21 @@ def render_many(conversations: Iterable[Conversation], tokenizer: Tokenizer) -> 
                 ids += tokens
                 mask += [int(piece.supervised)] * len(tokens)
             yield Rendered(ids, mask)
+
+
+def count(conversation: Conversation, tokenizer: Tokenizer | None) -> tuple[int, int]:
+    """How many tokens `render` would give, and how many of them supervised; without a tokenizer, about how many."""
+    tokens = supervised = 0
+    for piece in _pieces(conversation):
+        if piece.special:
+            size = 1
+        elif tokenizer is None:
+            size = -(-len(piece.text.encode()) // BYTES_PER_TOKEN)
+        else:
+            size = len(tokenizer.encode(piece.text))
+        tokens += size
+        supervised += size * piece.supervised
+    return tokens, supervised
 
 
 def render_prompt(conversation: Conversation, tokenizer: Tokenizer) -> list[int]:

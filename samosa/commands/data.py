@@ -45,3 +45,22 @@ def filter_files(
 
     options = options_of(recipe=recipe, sets=sets, json=json, verbose=verbose)
     return data_commands.filter_files(options, files=files, out=out, rules=rules)
+
+
+@app.command("mix", cls=Command)
+def mix(
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write training and validation here")] = None,
+    recipe: flags.Recipe = None,
+    sets: flags.Sets = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Show what each source would give, and stop")] = False,
+    json: flags.Json = False,
+    verbose: flags.Verbose = 0,
+) -> int:
+    """Blend sources into training and validation rows
+
+    Shows rows, tokens, supervised tokens and epochs of every source before it writes
+    """
+    from samosa.phases import mixing
+
+    options = options_of(recipe=recipe, sets=sets, plan=plan, json=json, verbose=verbose)
+    return mixing.run(options, out=out)

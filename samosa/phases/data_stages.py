@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from samosa import console, home
+from samosa import home
 from samosa.chat.conversation import Conversation
 from samosa.data import fence, filters, generate, mix
 from samosa.errors import BadInput
 from samosa.eval.settings import Gate
+from samosa.phases import mixing
 from samosa.phases.doctor import source_path
+from samosa.phases.mixing import TRAINING, VALIDATION
 from samosa.phases.settings import Filter, Gen, Mix, MixSource
 from samosa.phases.sizes import cpu_size
 from samosa.phases.stage import ABSENT, Done, Facts, Named, Stage, Work
-
-TRAINING = "training.jsonl"
-VALIDATION = "validation.jsonl"
 
 
 def gen_stage(gen: Gen, *, prefix: str = "") -> Stage:
@@ -101,39 +100,31 @@ def mix_stage(settings: Mix, clean: Stage | None, *, gate: Gate | None = None, p
 
     With a `gate`, its probes are kept out: a training row that asks one of them is an error.
     """
-    sources = here(settings.sources)
+    sources = mixing.here(settings.sources)
     files: dict[str, Stage | Path | Named] = {s.name: _file(s, sources) for s in settings.sources if s.path is not None}
-    what = f"{len(sources)} sources by repeat: {', '.join(f'{s.name} x{s.repeat}' for s in sources)}"
+    what = f"{len(sources)} sources: {', '.join(map(mixing.amount, sources))}"
 
     def run(work: Work) -> Facts:
-        for source in settings.sources:
-            if source not in sources:
-                console.warn(f"{source.name}: {source.path} is not on this machine; the recipe says optional")
-        pools = [mix.MixSource(s.name, _rows_of(s, work), s.repeat, s.rows) for s in sources]
-        mixed = mix.blend(pools, seed=settings.seed, validation_share=settings.validation)
-        if not mixed.training or not mixed.validation:
-            short = "training" if not mixed.training else "validation"
-            raise BadInput(f"the mix has no {short} rows", hint="give it more rows, or set mix.validation")
-        refuse_overlap(mixed.training, gate)
-        mix.write_rows(work.out / TRAINING, mixed.training)
-        mix.write_rows(work.out / VALIDATION, mixed.validation)
-        said = f"{len(mixed.training):,} rows from {len(pools)} sources, {len(mixed.validation):,} held out"
-        return {"said": said, "shares": [asdict(share) for share in mixed.shares]}
+        paths = {source.name: _rows_of(source, work) for source in sources}
+        with mixing.decided(settings, paths, scratch=work.out / "parts") as mixed:
+            refuse_overlap(mixed.distinct(), gate)
+            files = mixed.write(work.out / TRAINING, work.out / VALIDATION)
+        return {"said": mixing.said(files, mixed.shares), "shares": [asdict(share) for share in mixed.shares]}
 
     return Stage(
         f"{prefix}mix",
         what,
         run,
         inputs=files | ({"clean": clean} if clean else {}),
-        settings={**settings.model_dump(exclude={"sources"}), "sources": [_takes(s) for s in settings.sources]},
+        settings={
+            "seed": settings.seed,
+            "validation": settings.validation,
+            **_total(settings),
+            "sources": [_takes(s) for s in settings.sources],
+        },
         version=mix.VERSION,
         size=lambda ctx: cpu_size("mix", what, ctx),
     )
-
-
-def here(sources: list[MixSource]) -> list[MixSource]:
-    """The sources that will be mixed: all but optional ones whose file is not on this machine."""
-    return [s for s in sources if s.path is None or not s.optional or source_path(s).is_file()]
 
 
 def check_names(settings: Mix, gen: Gen) -> None:
@@ -147,12 +138,10 @@ def check_names(settings: Mix, gen: Gen) -> None:
                 f"mix.sources: {source.name} has no path and gen.rows makes none",
                 hint=f"give it a path, or gen.rows: {', '.join(gen.rows)}",
             )
-    names = [source.name for source in settings.sources]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise BadInput(f"mix.sources: {twice[0]} stands there twice", hint="raise its repeat instead")
+    mixing.check_distinct(settings)
 
 
-def refuse_overlap(rows: list[Conversation], gate: Gate | None) -> None:
+def refuse_overlap(rows: Iterable[Conversation], gate: Gate | None) -> None:
     """Raise BadInput when a training row asks what a probe of the gate asks."""
     if gate is None:
         return
@@ -185,11 +174,8 @@ def write_lines(path: Path, rows: Iterator[Mapping[str, Any]]) -> int:
 
 def estimated_tokens(settings: Mix, gen: Gen) -> int:
     """About how many tokens an epoch of the mix has, by the recipe's rows and tokens a row."""
-    tokens = 0
-    for source in settings.sources:
-        there = source.about_rows or gen.rows[source.name]
-        tokens += source.repeat * min(source.rows or there, there) * source.about_tokens
-    return tokens
+    rows = mixing.expected_rows(settings, {s.name: s.about_rows or gen.rows[s.name] for s in settings.sources})
+    return sum(rows[source.name] * source.about_tokens for source in settings.sources)
 
 
 def _rows_of(source: MixSource, work: Work) -> Path:
@@ -202,6 +188,13 @@ def _file(source: MixSource, sources: list[MixSource]) -> Path | Named:
     return source_path(source) if source in sources else Named(source.name, ABSENT)
 
 
+def _total(settings: Mix) -> dict[str, int]:
+    return {} if settings.total is None else {"total": settings.total}
+
+
 def _takes(source: MixSource) -> dict[str, Any]:
     """What of a source decides the mix: where its file lies does not."""
-    return {"name": source.name, "repeat": source.repeat, "rows": source.rows, "generated": source.path is None}
+    repeat = 1 if source.repeat is None else source.repeat
+    taken = {"name": source.name, "repeat": int(repeat) if repeat % 1 == 0 else repeat, "rows": source.rows}
+    weight = {} if source.weight is None else {"weight": source.weight}
+    return {**taken, **weight, "generated": source.path is None}

@@ -9,6 +9,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, Valida
 
 from samosa import home
 from samosa.config import Recipe, configs_dir
+from samosa.data.mix.shares import add_up
 from samosa.errors import BadInput
 from samosa.eval.settings import Gate
 from samosa.model.settings import Extension, Shape
@@ -52,12 +53,16 @@ class MixSource(Recipe):
     """A generated kind, or a name for the pool in `path`."""
     path: str | None = None
     """JSONL, relative to $SAMOSA_HOME; absent where the rows come from `gen-data`."""
-    repeat: PositiveInt
-    """How often every row of it is seen in an epoch."""
+    repeat: PositiveFloat | None = None
+    """How often every row of it is seen in an epoch; 2.5: all twice, and half of them, drawn by seed, once more."""
+    rows: PositiveInt | None = None
+    """Instead of repeat: a seeded uniform sample of this many rows, each seen once."""
+    weight: float | None = Field(default=None, gt=0, le=1)
+    """Instead of repeat: its share of the mix's training rows; rows are left out or repeated to make it so."""
+    domain: str | None = None
+    """What it is about, where several sources are about one thing; absent, its name."""
     optional: bool
     """Go on, aloud, when the file is not on this machine."""
-    rows: PositiveInt | None = None
-    """Take a seeded sample of this many distinct rows; absent, all."""
     about_rows: PositiveInt | None = None
     """About how many rows the file has, for plans made where it is not; absent where `gen.rows` says it."""
     about_tokens: PositiveInt
@@ -67,6 +72,10 @@ class MixSource(Recipe):
     def _says_how_many(self) -> Self:
         if (self.path is None) != (self.about_rows is None):
             raise ValueError(f"{self.name}: about_rows goes with path; for generated rows gen.rows says it")
+        said = [key for key in ("repeat", "rows", "weight") if getattr(self, key) is not None]
+        if len(said) != 1:
+            what = " and ".join(said) if said else "none of them"
+            raise ValueError(f"{self.name}: one of repeat, rows and weight says how much of it, not {what}")
         return self
 
 
@@ -76,7 +85,24 @@ class Mix(Recipe):
     seed: int
     validation: float = Field(gt=0, lt=0.5)
     """Share of the distinct rows held out, chosen by their content so that no copy of them is trained on."""
+    total: PositiveInt | None = None
+    """Training rows, where every source has a weight; absent, as many as the sources have."""
+    max_share: Share
+    """Warn of a domain with a greater share of the supervised tokens, where there are several."""
+    max_epochs: PositiveFloat
+    """Warn of a source whose rows are seen more often."""
     sources: list[MixSource] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        weights = [source.weight for source in self.sources if source.weight is not None]
+        whole, shares = add_up(weights), len(weights) == len(self.sources)
+        if self.total is not None and not shares:
+            raise ValueError("total goes with a weight for every source; repeat and rows make a total of their own")
+        if weights and (whole != 1 if shares else whole >= 1):
+            due = "1" if shares else "less than 1, which leaves room for the other sources"
+            raise ValueError(f"the weights add up to {float(whole):g}; shares of the mix add up to {due}")
+        return self
 
 
 class Publish(Recipe):
