@@ -33,7 +33,7 @@ Work = Callable[[Chunk, Path], Counts]
 """Writes a chunk's files into a folder and returns what to remember of them, as JSON has it. Its outcome follows from
 the chunk alone; to run in other processes it is a function at the top of a module, or a partial of one."""
 
-RESULT = "result.json"
+RESULT, LOCK = "result.json", "lock"
 COPIED_AT_ONCE = 1 << 20  # bytes
 TICK = 0.2  # seconds between looks at the progress
 STALE = 24 * 3600  # seconds; a part this old that nobody merged was left by a command that will not come back
@@ -102,20 +102,20 @@ def remove(results: Iterable[Result], out: Path) -> None:
     """Remove parts that were merged, those a day old, and the folder where that leaves it empty."""
     for result in results:
         shutil.rmtree(result.folder, ignore_errors=True)
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(OSError):  # another command may be removing as well
         for entry in out.iterdir():
-            with contextlib.suppress(FileNotFoundError):
-                if entry.is_dir() and time.time() - entry.stat().st_mtime > STALE:
-                    shutil.rmtree(entry, ignore_errors=True)
-    with contextlib.suppress(OSError):  # others have parts here
-        out.rmdir()
+            if entry.is_dir() and time.time() - entry.stat().st_mtime > STALE:
+                shutil.rmtree(entry, ignore_errors=True)
+        if [entry.name for entry in out.iterdir()] == [LOCK]:
+            (out / LOCK).unlink()
+            out.rmdir()
 
 
 @contextlib.contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """Hold a lock file, so that of several ranks that finish together one merges; a killed holder lets go of it."""
-    home.make_folder(path.parent)
-    with path.open("a") as file:
+def alone(out: Path) -> Iterator[None]:
+    """Have the parts in `out` for oneself: of several ranks that finish together one merges. A killed holder lets go."""
+    home.make_folder(out)
+    with (out / LOCK).open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
