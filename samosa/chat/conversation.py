@@ -25,6 +25,7 @@ __all__ = [
     "read_jsonl",
     "result_payload",
     "to_row",
+    "tool_spans",
 ]
 
 _ROW_HINT = 'a row is [{"role": "user", "content": "..."}, {"role": "assistant", "content": "..." or [parts]}]'
@@ -200,13 +201,23 @@ def _result(entry: dict[str, Any], where: str) -> Part:
 
 
 def _from_marked(text: str) -> list[Part]:
-    """Parts of an assistant string, marker pairs taken for what they mean.
+    """Parts of an assistant string, marker pairs taken for what they mean."""
+    parts: list[Part] = []
+    done = 0
+    for kind, start, end, inside in tool_spans(text):
+        parts += prose(text[done:start])
+        parts.append(Part(kind, text[inside[0] : inside[1]]))
+        done = end
+    return parts + prose(text[done:])
+
+
+def tool_spans(text: str) -> Iterator[tuple[PartKind, int, int, tuple[int, int]]]:
+    """Calls and results in an assistant string: kind, where it starts and ends, and where its payload does.
 
     A result ends at the first closing marker, whatever stands inside; when none follows, the rest is a cut-off result:
     data from outside, in which no marker counts. A call has no marker inside; otherwise its opener is just text.
     """
-    parts: list[Part] = []
-    done = look = 0
+    look = 0
     while opener := TOOL_OPENER.search(text, look):
         is_result = opener[0] == OUTPUT_START
         if is_result:
@@ -220,10 +231,8 @@ def _from_marked(text: str) -> list[Part]:
                 look = opener.end()
                 continue
             close, after = closer.span()
-        parts += prose(text[done : opener.start()])
-        parts.append(Part("tool_result" if is_result else "tool_call", text[opener.end() : close]))
-        done = look = after
-    return parts + prose(text[done:])
+        yield "tool_result" if is_result else "tool_call", opener.start(), after, (opener.end(), close)
+        look = after
 
 
 def _string(entry: dict[str, Any], key: str, where: str) -> str:
