@@ -1,0 +1,255 @@
+"""What a filter did, counted while it runs: rates, overlaps, lengths and a bounded sample of examples.
+
+Each chunk has a tally of its own; `merge` adds them up, and the sum does not depend on their order or number. Examples
+are those whose lines have the smallest seeded hashes, so they are the same however the work was divided.
+"""
+
+import heapq
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import xxhash
+
+from samosa.data.filter.layouts import Message, decode, messages_of
+from samosa.data.filter.near import NearMisses
+from samosa.data.filter.rules import RuleSet
+from samosa.data.filter.sorting import Judged, Reason
+
+EXAMPLES = 8
+"""Kept of every rule, and of the broken lines."""
+NEAR_EXAMPLES = 4
+LOOK_AT_FIRST = 2000
+"""Kept rows of a thorough tally that are searched for near misses, before it looks at every LOOK_EVERY-th only."""
+LOOK_EVERY = 256
+STEPS = 8
+"""Lengths are counted in buckets, this many to a doubling."""
+AROUND = 160  # characters shown on either side of a match
+SHOWN = 400  # characters of a match, or of a turn that is wrong as a whole
+ASKED = 240  # characters of the question
+
+
+@dataclass
+class Hits:
+    """What one rule did: rows it rejects, rows that no other rule rejects, and examples."""
+
+    rows: int = 0
+    alone: int = 0
+    examples: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass
+class Source:
+    """One source's rows, and how many of them each rule rejects."""
+
+    rows: int = 0
+    kept: int = 0
+    broken: int = 0
+    hits: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class Totals:
+    """Everything a report needs. `overlaps` counts rows by pair of rules, "first rule|second rule" in their order;
+    `before` and `after` count rows by bucket of the length of their answers, all rows and kept ones; `looked` is how
+    many kept rows were searched for near misses.
+    """
+
+    bytes: int = 0
+    rules: dict[str, Hits] = field(default_factory=dict)
+    overlaps: dict[str, int] = field(default_factory=dict)
+    sources: dict[str, Source] = field(default_factory=dict)
+    before: dict[int, int] = field(default_factory=dict)
+    after: dict[int, int] = field(default_factory=dict)
+    looked: int = 0
+    near: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    broken: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def rows(self) -> int:
+        return sum(source.rows for source in self.sources.values())
+
+    @property
+    def kept(self) -> int:
+        return sum(source.kept for source in self.sources.values())
+
+    @property
+    def broken_rows(self) -> int:
+        return sum(source.broken for source in self.sources.values())
+
+    @property
+    def rejected(self) -> int:
+        return self.rows - self.kept - self.broken_rows
+
+
+class Tally:
+    """Counts one chunk's rows as they are judged; `thorough` looks for near misses in more of them."""
+
+    def __init__(self, rules: RuleSet, source: str, *, seed: int, thorough: bool) -> None:
+        self.totals = Totals(rules={rule.name: Hits() for rule in rules.rules})
+        self.source = self.totals.sources[source] = Source()
+        self.name, self.seed = source, seed
+        self.near = NearMisses(rules)
+        self.look_at_first = LOOK_AT_FIRST if thorough else 0
+        self._before: Counter[int] = Counter()
+        self._lost: Counter[int] = Counter()
+
+    def add(self, judged: Judged) -> None:
+        """Count one row; costs about a microsecond where it is kept."""
+        source = self.source
+        source.rows += 1
+        self.totals.bytes += len(judged.line) + 1
+        if judged.broken is not None:
+            source.broken += 1
+            self._add_broken(judged)
+            return
+        self._before[judged.length] += 1
+        if judged.reasons:
+            self._lost[judged.length] += 1
+            self._add_reasons(judged)
+            return
+        source.kept += 1
+        if source.kept <= self.look_at_first or not source.kept % LOOK_EVERY:
+            self._look(judged)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The tally as JSON has it."""
+        self.totals.before = _buckets(self._before)
+        self.totals.after = _buckets(self._before - self._lost)
+        return asdict(self.totals)
+
+    def _add_broken(self, judged: Judged) -> None:
+        priority = _priority(judged.line, self.seed)
+        if _enters(self.totals.broken, priority, EXAMPLES):
+            text = judged.line[:SHOWN].decode("utf-8", errors="backslashreplace")
+            example = {"priority": priority, "source": self.name, "where": judged.where, "why": judged.broken}
+            _keep(self.totals.broken, {**example, "before": text}, EXAMPLES)
+
+    def _add_reasons(self, judged: Judged) -> None:
+        first: dict[str, Reason] = {}
+        for reason in judged.reasons:
+            first.setdefault(reason.rule, reason)
+        names = list(first)
+        for place, name in enumerate(names):
+            self.source.hits[name] = self.source.hits.get(name, 0) + 1
+            for other in names[place + 1 :]:
+                pair = "|".join(sorted((name, other)))
+                self.totals.overlaps[pair] = self.totals.overlaps.get(pair, 0) + 1
+        priority = _priority(judged.line, self.seed)
+        messages: list[Message] | None = None
+        for name, reason in first.items():
+            hits = self.totals.rules.setdefault(name, Hits())  # a rule out of time is none of the set
+            hits.rows += 1
+            hits.alone += len(names) == 1
+            if _enters(hits.examples, priority, EXAMPLES):
+                messages = messages or messages_of(decode(judged.line))
+                also = [other for other in names if other != name]
+                example = _example(messages, reason, priority, self.name, judged.where)
+                _keep(hits.examples, {**example, "also": also}, EXAMPLES)
+
+    def _look(self, judged: Judged) -> None:
+        self.totals.looked += 1
+        found = self.near.of(judged.line)
+        if not found:
+            return
+        priority = _priority(judged.line, self.seed)
+        messages: list[Message] | None = None
+        for reason in found:
+            examples = self.totals.near.setdefault(reason.rule, [])
+            if _enters(examples, priority, NEAR_EXAMPLES):
+                messages = messages or messages_of(decode(judged.line))
+                _keep(examples, _example(messages, reason, priority, self.name, judged.where), NEAR_EXAMPLES)
+
+
+def merge(tallies: Iterable[dict[str, Any]]) -> Totals:
+    """Add tallies up, as `Tally.as_dict` or JSON gives them: the same sum in any order."""
+    whole = Totals()
+    for part in tallies:
+        whole.bytes += part["bytes"]
+        whole.looked += part["looked"]
+        for name, found in part["rules"].items():
+            hits = whole.rules.setdefault(name, Hits())
+            hits.rows += found["rows"]
+            hits.alone += found["alone"]
+            for example in found["examples"]:
+                _keep(hits.examples, example, EXAMPLES)
+        for name, found in part["sources"].items():
+            source = whole.sources.setdefault(name, Source())
+            source.rows += found["rows"]
+            source.kept += found["kept"]
+            source.broken += found["broken"]
+            _add(source.hits, found["hits"])
+        _add(whole.overlaps, part["overlaps"])
+        _add(whole.before, {int(bucket): count for bucket, count in part["before"].items()})
+        _add(whole.after, {int(bucket): count for bucket, count in part["after"].items()})
+        for name, examples in part["near"].items():
+            for example in examples:
+                _keep(whole.near.setdefault(name, []), example, NEAR_EXAMPLES)
+        for example in part["broken"]:
+            _keep(whole.broken, example, EXAMPLES)
+    return whole
+
+
+def bucket_start(bucket: int) -> int:
+    """The least length, in characters, that a bucket counts."""
+    return math.ceil(2 ** (bucket / STEPS)) - 1
+
+
+def _buckets(lengths: Counter[int]) -> dict[int, int]:
+    found: dict[int, int] = {}
+    for length, count in lengths.items():
+        bucket = math.floor(STEPS * math.log2(length + 1))
+        found[bucket] = found.get(bucket, 0) + count
+    return dict(sorted(found.items()))
+
+
+def _add(into: dict[Any, int], counts: dict[Any, int]) -> None:
+    for name, count in counts.items():
+        into[name] = into.get(name, 0) + count
+
+
+def _priority(line: bytes, seed: int) -> int:
+    """Equal lines are one example, wherever they stand."""
+    return xxhash.xxh3_64_intdigest(line, seed=seed)
+
+
+def _enters(examples: list[dict[str, Any]], priority: int, most: int) -> bool:
+    if any(example["priority"] == priority for example in examples):
+        return False
+    return len(examples) < most or priority < examples[-1]["priority"]
+
+
+def _keep(examples: list[dict[str, Any]], new: dict[str, Any], most: int) -> None:
+    """Keep the `most` examples of the smallest priorities, in their order; of equal ones that which comes first."""
+    rank = (new["priority"], new["source"], new["where"])
+    for place, old in enumerate(examples):
+        if old["priority"] == new["priority"]:
+            if rank < (old["priority"], old["source"], old["where"]):
+                examples[place] = new
+            return
+    examples[:] = heapq.nsmallest(most, [*examples, new], key=lambda example: example["priority"])
+
+
+def _example(messages: list[Message], reason: Reason, priority: int, source: str, where: int) -> dict[str, Any]:
+    """A match with the words around it and the question before it; a turn's beginning where all of it is meant."""
+    text = messages[reason.turn].text
+    asked = next((m.text for m in reversed(messages[: reason.turn]) if m.role == "user"), "")
+    start, end = (0, 0) if reason.start is None or reason.end is None else (reason.start, reason.end)
+    after = AROUND if end else SHOWN
+    return {
+        "priority": priority,
+        "source": source,
+        "where": where,
+        "turn": reason.turn,
+        "why": reason.why,
+        "asked": asked[:ASKED],
+        "asked_cut": len(asked) > ASKED,
+        "before": text[max(0, start - AROUND) : start],
+        "before_cut": start > AROUND,
+        "match": text[start : min(end, start + SHOWN)],
+        "match_cut": end - start > SHOWN,
+        "after": text[end : end + after],
+        "after_cut": len(text) > end + after,
+    }
