@@ -1,11 +1,12 @@
 """Everything a person sees: talk goes to stderr, data goes to stdout, and only rank 0 speaks."""
 
+import contextlib
 import json
 import os
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
 from samosa.errors import SamosaError
@@ -45,19 +46,30 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: st
     if not _is_rank_0():
         return
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
     _close_live_line()
     if title is not None:
         _talk(title)
-    grid = Table(box=None, pad_edge=False, show_header=any(columns), header_style="bold")
-    for column in columns:
-        grid.add_column(Text(redact(column)), overflow="fold")
-    for row in rows:
-        grid.add_row(*(Text(redact(str(cell))) for cell in row))
     width = None if _on_terminal(sys.stderr) else WIDE
-    Console(file=sys.stderr, width=width, highlight=False, markup=False, emoji=False).print(grid)
+    Console(file=sys.stderr, width=width, highlight=False, markup=False, emoji=False).print(_grid(columns, rows))
+
+
+@contextlib.contextmanager
+def live_table(columns: Sequence[str]) -> Iterator[Callable[[str, Iterable[Sequence[object]]], None]]:
+    """A table on the terminal with a line of text above it, drawn again with every call of what this yields and gone
+    when the block ends. Where nobody watches a terminal the line alone is printed, every ten seconds or so.
+    """
+    if not (_is_rank_0() and _on_terminal(sys.stderr)):
+        yield lambda text, rows: live_line(text)
+        return
+    from rich.console import Console, Group
+    from rich.live import Live
+    from rich.text import Text
+
+    screen = Console(file=sys.stderr, highlight=False, markup=False, emoji=False)
+    _close_live_line()
+    with Live(console=screen, transient=True, auto_refresh=False) as live:
+        yield lambda text, rows: live.update(Group(Text(redact(text)), _grid(columns, rows)), refresh=True)
 
 
 def live_line(text: str) -> None:
@@ -85,6 +97,18 @@ def emit_json(obj: object) -> None:
     if _is_rank_0():
         _close_live_line()
         _write(sys.stdout, redact(_json(obj)) + "\n")
+
+
+def _grid(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(box=None, pad_edge=False, show_header=any(columns), header_style="bold")
+    for column in columns:
+        grid.add_column(Text(redact(column)), overflow="fold")
+    for row in rows:
+        grid.add_row(*(Text(redact(str(cell))) for cell in row))
+    return grid
 
 
 def _json(obj: object, **options: Any) -> str:

@@ -29,3 +29,6 @@ Verbose = Annotated[
     int, typer.Option("--verbose", "-v", count=True, show_default=False, help="Show where an error came from")
 ]
 Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="Draw with this seed")]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, metavar="N", help="Work in N processes")]
+Rank = Annotated[int, typer.Option("--rank", min=0, metavar="I", help="Do this share of the work, from 0")]
+Of = Annotated[int, typer.Option("--of", min=1, metavar="N", help="Share the work among N machines")]

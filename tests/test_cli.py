@@ -133,10 +133,10 @@ def test_nothing_said_is_the_options_own_defaults(receive):
             {"kind": "joint", "rows": 5, "out": "x.jsonl", "seed": 3},
         ),
         (
-            "filter a.jsonl b.jsonl --out d --rules joint",
-            "phases.data_commands",
-            "filter_files",
-            {"files": ["a.jsonl", "b.jsonl"], "out": "d", "rules": "joint"},
+            "filter a.jsonl b.jsonl --out d --rules joint --workers 2 --rank 1 --of 3",
+            "phases.filtering",
+            "run",
+            {"files": ["a.jsonl", "b.jsonl"], "out": "d", "rules": "joint", "workers": 2, "rank": 1, "of": 3},
         ),
         ("eval --tag a@3 --seed 4", "phases.judging", "run", {"suite": "joint", "seed": 4}),
         (
@@ -203,7 +203,7 @@ def test_with_json_an_error_is_an_object_on_stdout_too(receive, capsys, monkeypa
         ("phse-a", "samosa: no such command 'phse-a'", "did you mean phase-a?"),
         ("phase-a --pln", "samosa phase-a: no such option: --pln", "did you mean --plan?"),
         ("eval", "samosa eval: missing option '--tag'", "samosa eval -h shows how"),
-        ("filter --out d --rules r", "samosa filter: missing argument 'FILES...'", "samosa filter -h shows how"),
+        ("gen-data --rows 5", "samosa gen-data: missing argument 'KIND'", "samosa gen-data -h shows how"),
         ("sft --nproc x", "samosa sft: invalid value for '--nproc'", "samosa sft -h shows how"),
         ("sft --nproc 0", "samosa sft: invalid value for '--nproc'", "samosa sft -h shows how"),
         ("phase-a extra", "samosa phase-a: got unexpected extra argument", "samosa phase-a -h shows how"),

@@ -29,9 +29,15 @@ def gen_data(
 
 @app.command("filter", cls=Command)
 def filter_files(
-    files: Annotated[list[Path], typer.Argument(metavar="FILES...", help="Read these JSONL files")],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Write kept and rejected rows to this folder")],
-    rules: Annotated[str, typer.Option("--rules", metavar="NAME", help="Apply this set of rules")],
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FILES...]", help="Read these files, not the recipe's pools")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write kept and rejected rows here")] = None,
+    rules: Annotated[str | None, typer.Option("--rules", metavar="NAME|PATH", help="Apply this set of rules")] = None,
+    workers: flags.Workers = None,
+    rank: flags.Rank = 0,
+    of: flags.Of = 1,
+    plan: Annotated[bool, typer.Option("--plan", help="Look at a sample, predict the outcome, and stop")] = False,
     recipe: flags.Recipe = None,
     sets: flags.Sets = None,
     json: flags.Json = False,
@@ -39,12 +45,12 @@ def filter_files(
 ) -> int:
     """Sort conversations into kept and rejected
 
-    Every rejected row is written with all its reasons
+    Reads JSONL, plain or compressed by zstd or gzip, and parquet; every rejected row is written with all its reasons
     """
-    from samosa.phases import data_commands
+    from samosa.phases import filtering
 
-    options = options_of(recipe=recipe, sets=sets, json=json, verbose=verbose)
-    return data_commands.filter_files(options, files=files, out=out, rules=rules)
+    options = options_of(recipe=recipe, sets=sets, plan=plan, json=json, verbose=verbose)
+    return filtering.run(options, files=files or (), out=out, rules=rules, workers=workers, rank=rank, of=of)
 
 
 @app.command("mix", cls=Command)

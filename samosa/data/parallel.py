@@ -113,7 +113,7 @@ def remove(results: Iterable[Result], out: Path) -> None:
 
 @contextlib.contextmanager
 def alone(out: Path) -> Iterator[None]:
-    """Have the parts in `out` for oneself: of several ranks that finish together one merges. A killed holder lets go."""
+    """Have the parts in `out` to oneself: of ranks that finish together one merges. A killed holder lets go."""
     home.make_folder(out)
     with (out / LOCK).open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -1,0 +1,123 @@
+"""Where the rows of a file go when it is sorted: kept rows, and beside them the others with their line numbers.
+
+Chunks write records whose line numbers count from the chunk's beginning; `join_records` makes them count from the
+file's, so that they are the same however the file was cut.
+"""
+
+import base64
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from samosa import home
+from samosa.data.lines import BLOCK, BrokenInput, all_lines
+from samosa.data.manifest import Chunk, format_of
+from samosa.data.parallel import Result
+from samosa.errors import BadInput
+
+KEPT, KEPT_ZST, REJECTED, BROKEN = "kept", "kept.zst", "rejected", "broken"
+"""What a chunk calls its files; plain files keep their rows plain."""
+SUFFIXES = (".zst", ".zstd", ".gz", ".jsonl", ".ndjson", ".json", ".parquet")
+BOM = b"\xef\xbb\xbf"
+LINE = b'{"line":'
+"""What every record begins with; the number after it counts from 1."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A file to filter and where its rows go."""
+
+    source: Path
+    kept: Path
+    """Plain where the source is; else zst, of one frame or more: gzip would take longer than all the rest."""
+    rejected: Path
+    broken: Path
+    """There only when the source has lines that are no conversations, or cannot be read to its end."""
+
+
+def place_of(source: Path, out: Path) -> Place:
+    """Where the rows of a file go. Raises BadInput for a file that is missing or unreadable."""
+    stem = source.name
+    while (suffix := Path(stem).suffix) in SUFFIXES:
+        stem = stem.removesuffix(suffix)
+    kept = source.name if format_of(source) == "plain" else f"{stem}.jsonl.zst"
+    return Place(source, out / kept, out / f"{stem}.rejected.jsonl", out / f"{stem}.broken.jsonl")
+
+
+def places_of(files: Sequence[Path], out: Path) -> list[Place]:
+    """Where the rows of all files go. Raises BadInput where one would be written over another, or over its source."""
+    places = [place_of(path, out) for path in files]
+    sources = {path.resolve() for path in files}
+    taken: dict[Path, Path] = {}
+    for place in places:
+        for target in (place.kept, place.rejected, place.broken):
+            if target.resolve() in sources:
+                raise BadInput(f"{target} would be written over", hint="name another folder with --out")
+            if target in taken:
+                both = f"{taken[target]} and {place.source}"
+                raise BadInput(f"{both} would both be written to {target}", hint="filter them into two folders")
+            taken[target] = place.source
+    return places
+
+
+class Numbered:
+    """The rows of a chunk that are not blank, with their line numbers from 1; `unread` is what cannot be read."""
+
+    def __init__(self, chunk: Chunk) -> None:
+        self.chunk, self.passed = chunk, 0
+        self.unread: list[tuple[int, str]] = []
+
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        chunk: Chunk | None = self.chunk
+        while chunk is not None:
+            try:
+                yield from self._lines(chunk)
+                return
+            except BrokenInput as error:
+                self.unread.append((self.passed + 1, f"cannot be read {error.where}: {error.why}"))
+                chunk = error.rest
+
+    def _lines(self, chunk: Chunk) -> Iterator[tuple[int, bytes]]:
+        counts_from_file = chunk.kind == "parquet"
+        for at, line in all_lines(chunk):
+            self.passed = at + 1 if counts_from_file else self.passed + 1
+            if line and not line.isspace():
+                yield self.passed, line
+
+
+def broken_record(line: int, why: str, row: bytes | None) -> bytes:
+    """The record of a line that is no row: as text where it is text, else in base64, so that it can be had back."""
+    said: dict[str, str] = {"why": why}
+    if row is not None:
+        try:
+            said["text"] = row.decode()
+        except UnicodeDecodeError:
+            said["base64"] = base64.b64encode(row).decode()
+    return b"%b%d,%b\n" % (LINE, line, orjson.dumps(said)[1:])
+
+
+def lines_before(results: Sequence[Result]) -> Iterator[int]:
+    """How many lines of the file come before each chunk's line 1; parquet's rows are numbered from its beginning."""
+    passed = 0
+    for result in results:
+        yield passed
+        passed += result.counts["lines"] if result.chunk.kind == "lines" else 0
+
+
+def join_records(results: Sequence[Result], before: Sequence[int], name: str, target: Path) -> None:
+    """Join the sidecars of chunks; line numbers come to count from the file's beginning."""
+    with home.atomic_path(target) as temp, temp.open("wb", BLOCK) as joined:
+        for result, passed in zip(results, before, strict=True):
+            with (result.folder / name).open("rb", BLOCK) as part:
+                for record in part:
+                    number, rest = record.removeprefix(LINE).split(b",", 1)
+                    joined.write(b"%b%d,%b" % (LINE, int(number) + passed, rest))
+
+
+def first_broken(place: Place) -> str:
+    with place.broken.open("rb") as file:
+        record = json.loads(file.readline())
+    return f"{place.source}:{record['line']}: {record['why']}"
