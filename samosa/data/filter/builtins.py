@@ -1,15 +1,21 @@
 """What patterns cannot say about a text: built-ins, each linear in its length and cheap where nothing is wrong."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from operator import eq
 
-from samosa.data.filter.masks import ends_in_open_fence
+import numpy as np
+import re2
 
-Span = tuple[int, int]
+from samosa.data.filter import alphabets
+from samosa.data.filter.emoji import run_of
+from samosa.data.filter.masks import HIDDEN, ends_in_open_fence
+from samosa.data.filter.patterns import Span, options
+
 Find = Callable[[str, str], Iterator[Span]]
-"""(what the rule sees, the text itself; equally long) -> where it is wrong."""
+"""(what the rule sees of a text, the text itself) -> where it is wrong."""
 
 
 @dataclass(frozen=True)
@@ -22,39 +28,128 @@ class TextCheck:
     find: Find | None
 
 
+def emoji_run(*, times: int) -> TextCheck:
+    """So many emoji in a row, with at most one space between two: families, flags and keycaps are one each."""
+    return TextCheck(run_of(times), None)
+
+
+# ---- images
+
+_ALT = r"(?:[^\[\]\n]|\[[^\[\]\n]*\])*"
+_NO_ADDRESS = r"[ \t]*(?:[^()./\n]*|[ .…#]*|https?:/{0,2}|[^()\n:]*placeholder[^()\n:]*)[ \t]*"
+_IMAGE = rf"(?:\A|[^\w)\](])(!\[{_ALT}\](?:\({_NO_ADDRESS}\))?)(?:[^(\[.]|\.(?:\W|\z)|\z)"
+"""![words] or ![words](no address). Behind a letter it is a macro, before a bracket or a member something else."""
+_DEFINITION = r"(?m)^ {0,3}\[([^\]\n]+)\]:[ \t]*\S"
+
+
+def image_without_url() -> TextCheck:
+    """An image of Markdown that names no address, or a word that stands in for one. References are legal."""
+    image, definition = re2.compile(f"(?i:{_IMAGE})", options()), re2.compile(_DEFINITION, options())
+
+    def find(words: str, text: str) -> Iterator[Span]:
+        defined: set[str] | None = None
+        for match in image.finditer(words):
+            if match[1].endswith("]"):
+                if defined is None:
+                    defined = {found[1].casefold() for found in definition.finditer(words)}
+                if match[1][2:-1].casefold() in defined:
+                    continue
+            yield match.span(1)
+
+    return TextCheck(f"(?i:{_IMAGE})", find)
+
+
+# ---- repetition
+
+
 def repeated_line(*, times: int, shortest: int, exact: bool) -> TextCheck:
     """The same line `times` times in a row, at least `shortest` characters long. Unless `exact`, white space around
-    lines and blank lines between them do not count, nor do rows of tables, and code is left out.
+    lines does not count, and rulers and rows of tables may repeat.
     """
-    return TextCheck(None, lambda words, text: _repeats(words, text, times, shortest, exact))
+    if exact:
+        return TextCheck(None, lambda words, text: _same_lines(words, times, shortest))
+    return TextCheck(None, lambda words, text: _similar_lines(words, text, times, shortest))
 
 
-def _repeats(words: str, text: str, times: int, shortest: int, exact: bool) -> Iterator[Span]:
+def _same_lines(text: str, times: int, shortest: int) -> Iterator[Span]:
+    lines = text.split("\n")
+    if len(lines) < times or not any(map(eq, lines, islice(lines, times - 1, None))):
+        return
+    yield from _runs([(line, at) for line, at in _placed(lines)], times, shortest)
+
+
+def _similar_lines(words: str, text: str, times: int, shortest: int) -> Iterator[Span]:
     lines = words.split("\n")
     if len(lines) < times:
         return
-    bare = lines if exact else list(filter(None, map(str.strip, lines)))
+    bare = list(map(str.strip, lines))
     if not any(map(eq, bare, islice(bare, times - 1, None))):
         return
-    run, last, begin, at = 0, None, 0, 0
+    seen = []
+    for line, at in _placed(lines):
+        key = line.strip()
+        start = at + line.index(key)
+        original = text[start : start + len(key)]  # two lines of hidden code are equal only if the code is
+        seen.append((original if _says_something(key) else "", start))
+    yield from _runs(seen, times, shortest)
+
+
+def _placed(lines: list[str]) -> Iterator[tuple[str, int]]:
+    at = 0
     for line in lines:
-        start, at = at, at + len(line) + 1
-        original = text[start : at - 1]
-        key = original if exact else original.strip()
-        if not key and not exact:
+        yield line, at
+        at += len(line) + 1
+
+
+def _says_something(line: str) -> bool:
+    """Whether a line is more than code, a ruler, brackets, or the row of a table."""
+    return line.strip(HIDDEN) != "" and any(map(str.isalnum, line)) and not (line[0] == line[-1] == "|")
+
+
+def _runs(lines: list[tuple[str, int]], times: int, shortest: int) -> Iterator[Span]:
+    """The runs of at least `times` equal lines, each from its first line to its last."""
+    start = 0
+    for index in range(1, len(lines) + 1):
+        if index < len(lines) and lines[index][0] == lines[start][0]:
             continue
-        counts = len(key) >= shortest and (exact or (line.strip().strip("\x01") != "" and not _is_table(key)))
-        if counts and key == last:
-            run += 1
-            if run == times:
-                yield begin, at - 1
-        else:
-            run, begin = int(counts), start
-            last = key if counts else None
+        key, at = lines[start]
+        if index - start >= times and len(key) >= shortest:
+            yield at, lines[index - 1][1] + len(key)
+        start = index
 
 
-def _is_table(line: str) -> bool:
-    return line[0] == "|" == line[-1]
+def looped_text(*, times: int, longest: int) -> TextCheck:
+    """A phrase of up to `longest` words, repeated `times` times without a break, twice that often for a single word."""
+
+    def find(words: str, text: str) -> Iterator[Span]:
+        tokens = words.split()
+        if len(tokens) < 2 * times:
+            return
+        numbers: dict[str, int] = {}
+        ids = np.fromiter((numbers.setdefault(token, len(numbers)) for token in tokens), np.int64, len(tokens))
+        for period in range(1, min(longest, len(tokens) // times) + 1):
+            wanted = period * (times * (2 if period == 1 else 1) - 1)
+            at = _run_of_true(ids[period:] == ids[:-period], wanted)
+            if at is not None and any(map(str.isalpha, "".join(tokens[at : at + period]))):
+                places = re.finditer(r"\S+", words)
+                spans = list(islice(places, at, at + period + wanted))
+                yield spans[0].start(), spans[-1].end()
+                return
+
+    return TextCheck(None, find)
+
+
+def _run_of_true(flags: "np.ndarray[tuple[int], np.dtype[np.bool_]]", wanted: int) -> int | None:
+    """Where a run of at least `wanted` true values begins, if there is one."""
+    if len(flags) < wanted:
+        return None
+    breaks = np.concatenate([[-1], np.flatnonzero(~flags), [len(flags)]])
+    lengths = np.diff(breaks) - 1
+    longest = int(np.argmax(lengths))
+    return int(breaks[longest]) + 1 if lengths[longest] >= wanted else None
+
+
+# ---- the whole text
 
 
 def unclosed_fence() -> TextCheck:
@@ -69,7 +164,25 @@ def unclosed_fence() -> TextCheck:
     return TextCheck(None, find)
 
 
+def non_english(*, share: float, letters: int) -> TextCheck:
+    """More than this share of the letters outside code, and at least so many, are of another script than Latin. Other
+    languages written in Latin letters pass.
+    """
+
+    def find(words: str, text: str) -> Iterator[Span]:
+        if not words.isascii():
+            latin, other = alphabets.letters(words)
+            if other >= letters and other > share * (latin + other):
+                yield 0, len(text)
+
+    return TextCheck(None, find)
+
+
 TEXT_BUILTINS: dict[str, Callable[..., TextCheck]] = {
+    "emoji_run": emoji_run,
+    "image_without_url": image_without_url,
+    "looped_text": looped_text,
+    "non_english": non_english,
     "repeated_line": repeated_line,
     "unclosed_fence": unclosed_fence,
 }

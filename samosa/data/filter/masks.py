@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from samosa.chat.conversation import tool_spans
+
 HIDDEN = "\x01"  # stands for every masked character: no letter, no space, no mark of Markdown
 
 _OPENING = re.compile(r"[ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?")
@@ -29,16 +31,21 @@ _GONE = 0x110000  # in the table of folding: leave the character out
 _JOINERS = (0x200C, 0x200D)  # needed by emoji and Indic scripts; between Latin letters they hide words from rules
 
 
-def has_code(text: str) -> bool:
-    """Whether a text can have code in it."""
-    return "`" in text or _TILDES in text
+def prose(text: str) -> str:
+    """The text with `HIDDEN` for every character of calls, results and code, their marks and line breaks included;
+    equally long.
+    """
+    if "<|" in text:
+        text = _hide(text, [(start, end) for _, start, end, _ in tool_spans(text)])
+    if "`" in text or _TILDES in text:
+        text = _hide(text, code_spans(text))
+    return text
 
 
-def hide_code(text: str) -> str:
-    """The text with all code, marks and line breaks in it included, replaced by `HIDDEN`; equally long."""
+def _hide(text: str, spans: list[tuple[int, int]]) -> str:
     pieces: list[str] = []
     done = 0
-    for start, end in code_spans(text):
+    for start, end in spans:
         pieces += (text[done:start], HIDDEN * (end - start))
         done = end
     return "".join(pieces) + text[done:] if pieces else text

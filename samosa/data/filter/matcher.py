@@ -5,21 +5,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import re2
+
 from samosa.data.filter import masks
-from samosa.data.filter.builtins import TEXT_BUILTINS, Span, TextCheck
-from samosa.data.filter.patterns import finder, inline, searcher
+from samosa.data.filter.builtins import TEXT_BUILTINS, TextCheck
+from samosa.data.filter.patterns import Finder, Span, TimedOut, finder, inline, options, searcher
 from samosa.data.filter.rules import Rule, RuleSet
 from samosa.data.filter.structure import ROW_BUILTINS, RowCheck
 from samosa.errors import BadInput
 
-LENGTHS = ("length",)
+LENGTHS = ("length", "answer_length")
 """Built-ins that the loop decides by counting."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """The text rules of one scope. `slots` says of each pattern of the set which rule it belongs to, -1 for the one
-    that finds what has to be folded; `always` are rules that no pattern can rule out.
+    """The text rules of one scope. `slots` says of each pattern of the set which rule it belongs to, -1 for the first
+    one of prose, which finds what has to be folded; `always` are rules that no pattern can rule out.
     """
 
     everyone: bool
@@ -31,33 +33,29 @@ class Group:
     slots: tuple[int, ...]
     always: tuple[int, ...]
 
-    def hits(self, text: str) -> list[int] | None:
-        """The rules that reject a text, by their place in `rules`; None for none."""
-        words = text
-        if self.prose and ("`" in text or "~~~" in text):
-            words = masks.hide_code(text)
-        found: list[int] | None = None
+    def hits(self, text: str) -> list[int]:
+        """The rules that reject a text, by their place in `rules`."""
+        words = masks.prose(text) if self.prose else text
+        found = []
+        seen = words
         ids = self.search(words.encode())
         if ids is not None:
-            seen = words
-            if self.slots[ids[0]] < 0:
+            if self.prose and 0 in ids:
                 seen = masks.fold(words)[0]
                 ids = self.search(seen.encode()) or []
-            for index in ids:
-                slot = self.slots[index]
-                if slot >= 0 and ((find := self.checks[slot].find) is None or any(True for _ in find(seen, text))):
-                    found = [*(found or ()), slot]
-        for slot in self.always:
-            find = self.checks[slot].find
-            assert find is not None
-            for _ in find(words, text):
-                found = [*(found or ()), slot]
-                break
-        return found
+            found = [slot for i in ids if (slot := self.slots[i]) >= 0 and self._confirms(slot, seen, text)]
+        return found + [slot for slot in self.always if self._confirms(slot, words, text)]
+
+    def _confirms(self, slot: int, words: str, text: str) -> bool:
+        find = self.checks[slot].find
+        try:
+            return find is None or next(find(words, text), None) is not None
+        except TimedOut:
+            return True  # nobody knows, so it is looked at with care
 
     def spans(self, slot: int, text: str) -> Iterator[Span]:
         """Where in the text a rule that rejects it is broken."""
-        words = masks.hide_code(text) if self.prose else text
+        words = masks.prose(text) if self.prose else text
         if slot in self.always:
             yield from self.finders[slot](words, text)
             return
@@ -70,13 +68,16 @@ class Group:
 
 @dataclass(frozen=True)
 class Matcher:
-    """A compiled rule set. `lengths` are (rule, least characters of all answers together)."""
+    """A compiled rule set."""
 
     joined: bool
     groups: tuple[Group, ...]
-    shortest: int
-    length_rules: tuple[Rule, ...]
     row_checks: tuple[tuple[Rule, RowCheck], ...]
+    shortest: int
+    """The least characters that the rules of length ask for."""
+    shortest_answer: int
+    plain: bool
+    """Whether strings alone can decide: no rule reads other speakers or the parts of an answer."""
 
 
 _compiled: dict[str, Matcher] = {}
@@ -90,12 +91,9 @@ def compiled(rules: RuleSet) -> Matcher:
 
 
 def _compile(rules: RuleSet) -> Matcher:
-    groups = []
-    rows, lengths, texts = [], [], []
+    groups, rows, texts = [], [], []
     for rule in rules.rules:
-        if rule.builtin == "length":
-            lengths.append(rule)
-        elif rule.builtin in ROW_BUILTINS:
+        if rule.builtin in ROW_BUILTINS:
             rows.append((rule, _built(rule, ROW_BUILTINS[rule.builtin])))
         else:
             texts.append((rule, _text_check(rule)))
@@ -105,8 +103,10 @@ def _compile(rules: RuleSet) -> Matcher:
             inside = [(rule, check) for rule, check in texts if rule.scope == scope]
             if inside:
                 groups.append(_group(everyone, prose, inside))
-    shortest = max((int((rule.args or {})["at_least"]) for rule in lengths), default=0)
-    return Matcher(rules.joined, tuple(groups), shortest, tuple(lengths), tuple(rows))
+    counted = [(rule.builtin, int((rule.args or {})["at_least"])) for rule, _ in rows if rule.builtin in LENGTHS]
+    shortest, shortest_answer = (max((least for name, least in counted if name == kind), default=0) for kind in LENGTHS)
+    plain = len(counted) == len(rows) and not any(group.everyone for group in groups)
+    return Matcher(rules.joined, tuple(groups), tuple(rows), shortest, shortest_answer, plain)
 
 
 def _group(everyone: bool, prose: bool, inside: list[tuple[Rule, TextCheck]]) -> Group:
@@ -118,7 +118,7 @@ def _group(everyone: bool, prose: bool, inside: list[tuple[Rule, TextCheck]]) ->
             slots.append(slot)
     rules = tuple(rule for rule, _ in inside)
     checks = tuple(check for _, check in inside)
-    finders = tuple(check.find or finder(rule) for rule, check in inside)
+    finders = tuple(check.find or Finder(re2.compile(check.pattern, options()), None) for _, check in inside)
     always = tuple(slot for slot, (_, check) in enumerate(inside) if check.pattern is None)
     return Group(everyone, prose, rules, checks, finders, searcher(patterns), tuple(slots), always)
 
@@ -126,7 +126,7 @@ def _group(everyone: bool, prose: bool, inside: list[tuple[Rule, TextCheck]]) ->
 def _text_check(rule: Rule) -> TextCheck:
     if rule.builtin is not None:
         if rule.builtin not in TEXT_BUILTINS:
-            names = ", ".join(sorted([*TEXT_BUILTINS, *ROW_BUILTINS, *LENGTHS]))
+            names = ", ".join(sorted([*TEXT_BUILTINS, *ROW_BUILTINS]))
             raise BadInput(f"rule {rule.name}: there is no builtin {rule.builtin}", hint=f"one of: {names}")
         return _built(rule, TEXT_BUILTINS[rule.builtin])
     find = finder(rule)

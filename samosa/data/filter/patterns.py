@@ -28,11 +28,14 @@ def options() -> re2.Options:
 
 def inline(pattern: str, flags: str) -> str:
     """The pattern with its flags written into it, as a set needs them."""
+    pattern = "".join(line.strip() for line in pattern.splitlines()) if "\n" in pattern else pattern
     return f"(?{flags}:{pattern})" if flags else f"(?:{pattern})"
 
 
 def searcher(patterns: list[str]) -> Any:
     """bytes -> the indexes of all patterns found in it, ascending, or None; the text is read once."""
+    if not patterns:
+        return _nothing
     every = re2.Set.SearchSet(options())
     for pattern in patterns:
         every.Add(pattern)
@@ -40,11 +43,15 @@ def searcher(patterns: list[str]) -> Any:
     return every.Match
 
 
+def _nothing(text: bytes) -> None:
+    """What a set without patterns finds."""
+
+
 def spans(pattern: Any, text: str) -> Iterator[Span]:
-    """Where a compiled RE2 pattern matches, in characters, without the white space around."""
+    """Where a compiled RE2 pattern matches, in characters: the group that matched, if it has groups."""
     for match in pattern.finditer(text):
-        start, end = match.span()
-        yield start, end
+        group = match.lastindex
+        yield match.span(group or 0)
 
 
 @dataclass(frozen=True)
@@ -89,8 +96,10 @@ def finder(rule: Rule) -> Finder | Backtracking:
     """What finds a rule's matches. Raises BadInput, with the engine's reason, for a pattern that does not compile."""
     try:
         if rule.engine == "regex" and rule.timeout is not None:
-            flags = regex.V1 | sum({"i": regex.I, "m": regex.M, "s": regex.S}[flag] for flag in rule.flags or "")
-            given, unless = (regex.compile(p, flags) if p is not None else None for p in (rule.pattern, rule.unless))
+            given, unless = (
+                regex.compile(inline(p, rule.flags or ""), regex.V1) if p is not None else None
+                for p in (rule.pattern, rule.unless)
+            )
             return Backtracking(given, unless, rule.timeout)
         given, unless = (
             re2.compile(inline(p, rule.flags or ""), options()) if p is not None else None

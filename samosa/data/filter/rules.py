@@ -28,7 +28,8 @@ class Rule(Recipe):
     scope: Literal["assistant prose", "assistant all", "any prose", "any all"]
     """Whose words it reads, and whether code and invisible characters among them are hidden from it (prose)."""
     pattern: str | None = None
-    """What must not be found, in RE2 syntax; \\s, \\w and \\b know ASCII only."""
+    """What must not be found, in RE2 syntax (\\s, \\w and \\b know ASCII only). It may be broken into lines, whose ends
+    and indentation do not count. Where it has groups, the one that matched is what is shown."""
     flags: str | None = None
     """The flags of `pattern` and `unless`, any of i, m and s; "" for none. Said whenever there is a pattern."""
     unless: str | None = None

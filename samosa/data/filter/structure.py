@@ -1,52 +1,17 @@
 """Built-ins about whole rows: how long the answers are, and the grammar of think, call, result and answer."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterator
+
+import re2
 
 from samosa.chat import grammar
-from samosa.chat.conversation import parse_answer
-from samosa.chat.grammar import Verdict, read_parts
 from samosa.chat.tools import BadCall, parse_call
-from samosa.chat.turns import Part
-from samosa.data.filter.layouts import Broken, Message
-from samosa.errors import BadInput
-
-UNLIMITED = 1_000  # calls a turn: how many are right is a rule of its own
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An assistant's turn: its parts, and what the grammar says of them. `turn` counts messages from 0."""
-
-    turn: int
-    parts: tuple[Part, ...]
-    verdict: Verdict
-
-
-@dataclass(frozen=True)
-class Row:
-    """The messages of a row, and its assistant's turns."""
-
-    messages: Sequence[Message]
-    answers: tuple[Answer, ...]
-
+from samosa.data.filter.answers import Row, visible
+from samosa.data.filter.patterns import options
 
 RowCheck = Callable[[Row], Iterator[tuple[int, str]]]
 """Row -> (turn, what is wrong with it)."""
-
-
-def row_of(messages: Sequence[Message]) -> Row:
-    """The row with its answers read. Raises Broken where an answer's content cannot be."""
-    answers = []
-    for turn, message in enumerate(messages):
-        if message.role != "assistant":
-            continue
-        try:
-            parts = tuple(parse_answer(message.raw.get("content", message.raw.get("value")), f"message {turn + 1}"))
-        except BadInput as error:
-            raise Broken(error.message) from None
-        answers.append(Answer(turn, parts, read_parts(parts, max_calls=UNLIMITED)))
-    return Row(messages, tuple(answers))
 
 
 def _one_of(*violations: str) -> RowCheck:
@@ -93,16 +58,93 @@ def _terminated(row: Row) -> Iterator[tuple[int, str]]:
         yield len(row.messages) - 1, "the conversation ends without an answer"
 
 
+# ---- how much is said
+
+
+def length(*, at_least: int) -> RowCheck:
+    """The answers of a row, as they stand and with a line break between them, have at least so many characters."""
+
+    def check(row: Row) -> Iterator[tuple[int, str]]:
+        said = [(turn, message.text) for turn, message in enumerate(row.messages) if message.role == "assistant"]
+        count = sum(len(text) + 1 for _, text in said) - 1
+        if count < at_least:
+            yield _last(row, said), f"{max(count, 0)} characters"
+
+    return check
+
+
+def _last(row: Row, said: list[tuple[int, str]]) -> int:
+    return said[-1][0] if said else len(row.messages) - 1
+
+
+def answer_length(*, at_least: int) -> RowCheck:
+    """The answers of a row together, thinking, calls and results left out, have at least so many characters."""
+
+    def check(row: Row) -> Iterator[tuple[int, str]]:
+        said = [
+            (turn, visible(message.text)) for turn, message in enumerate(row.messages) if message.role == "assistant"
+        ]
+        count = sum(len(text) for _, text in said)
+        if count < at_least:
+            yield _last(row, said), f"{count} characters of answer"
+
+    return check
+
+
+def reasoning_length(*, at_least: int) -> RowCheck:
+    """Every turn thinks for at least so many characters."""
+
+    def check(row: Row) -> Iterator[tuple[int, str]]:
+        for answer in row.answers:
+            count = len((answer.verdict.think or "").strip())
+            if count < at_least:
+                yield answer.turn, f"{count} characters of reasoning"
+
+    return check
+
+
+_SAYS = re2.compile(r"[\pL\pN\p{So}\p{Sm}\p{Sc}]", options())
+_ANNOUNCED = re.compile(r"(?:[:=,]|\b(?:answer|result|solution) is)[\s*_$]*\Z", re.IGNORECASE)
+_EMPTY_BOX = re.compile(r"\\boxed\{\s*\}")
+_TAIL = 40  # characters in which an announcement without an answer ends
+
+
+def _near_empty_turn(row: Row) -> Iterator[tuple[int, str]]:
+    for turn, message in enumerate(row.messages):
+        if message.role != "assistant" or message.raw.get("tool_calls") or message.raw.get("function_call"):
+            continue
+        if isinstance(message.raw.get("content"), list) and any(
+            part.get("type") in ("python", "tool_call", "tool_use") for part in message.raw["content"]
+        ):
+            continue
+        if _SAYS.search(visible(message.text)) is None:
+            yield turn, "a turn that says nothing"
+
+
+def _final_answer(row: Row) -> Iterator[tuple[int, str]]:
+    for answer in row.answers:
+        said = answer.verdict.answer
+        if _SAYS.search(said) is None:
+            yield answer.turn, "no final answer"
+        elif _EMPTY_BOX.search(said) is not None or _ANNOUNCED.search(said[-_TAIL:]) is not None:
+            yield answer.turn, "the final answer is announced and does not come"
+
+
 ROW_BUILTINS: dict[str, Callable[..., RowCheck]] = {
-    "closed_think": lambda: _one_of(
-        grammar.UNCLOSED_THINK, grammar.UNOPENED_THINK, grammar.NESTED_THINK, grammar.SECOND_THINK
-    ),
+    "answer_length": answer_length,
     "answer_outside_think": lambda: _answer_outside_think,
     "call_after_think": lambda: _one_of(
         grammar.CALL_IN_THINK, grammar.THINK_AFTER_CALL, grammar.CALL_AFTER_TEXT, grammar.TEXT_BEFORE_THINK
     ),
-    "one_result": lambda: _one_result,
     "call_is_json": lambda: _call_is_json,
-    "terminated": lambda: _terminated,
+    "closed_think": lambda: _one_of(
+        grammar.UNCLOSED_THINK, grammar.UNOPENED_THINK, grammar.NESTED_THINK, grammar.SECOND_THINK
+    ),
+    "final_answer": lambda: _final_answer,
+    "length": length,
+    "near_empty_turn": lambda: _near_empty_turn,
     "no_marker_text": lambda: _one_of(grammar.MARKER_TEXT, grammar.STRAY_MARKER),
+    "one_result": lambda: _one_result,
+    "reasoning_length": reasoning_length,
+    "terminated": lambda: _terminated,
 }
