@@ -1,0 +1,61 @@
+"""940 rows labelled by meaning, before the rules were written or without a look at them: what each rule is to reject.
+
+A line of labelled.jsonl is {"note", "hits", "near", "open", "row"}: the rules that are to reject the row, those that it
+nearly breaks, and those about which people would disagree, which are not asked.
+"""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from samosa.data.filter import judge, load_rules, sort_lines
+
+ROWS = [json.loads(line) for line in (Path(__file__).parent / "labelled.jsonl").read_text().splitlines()]
+LEAST = 0.97  # precision and recall of every rule
+
+
+def found(name: str) -> dict[str, Counter[str]]:
+    """For every rule of a set how often it was right to reject, wrong to reject and wrong to pass."""
+    rules = load_rules(name)
+    counts: dict[str, Counter[str]] = {rule.name: Counter() for rule in rules.rules}
+    for labelled in ROWS:
+        broken = {reason.rule for reason in judge(rules, labelled["row"])}
+        assert broken <= counts.keys(), labelled["note"]
+        for rule in counts.keys() - labelled.get("open", []):
+            wanted, said = rule in labelled["hits"], rule in broken
+            counts[rule].update(
+                ["right"] * (wanted and said) + ["false"] * (said > wanted) + ["missed"] * (wanted > said)
+            )
+    return counts
+
+
+@pytest.mark.parametrize("rules", ["default", "strict"])
+def test_every_rule_agrees_with_the_labels(rules):
+    for rule, counts in found(rules).items():
+        right = counts["right"]
+        assert right >= 15, f"{rule}: too few rows to tell"
+        assert right / (right + counts["false"]) >= LEAST, f"{rule} rejects {counts['false']} good rows"
+        assert right / (right + counts["missed"]) >= LEAST, f"{rule} passes {counts['missed']} bad rows"
+
+
+def test_the_labels_of_structure_are_what_the_grammar_says():
+    counts = found("common")
+    for rule in ("closed_think", "answer_outside_think", "no_marker_text"):
+        assert counts[rule]["right"] >= 14 and not counts[rule]["false"] + counts[rule]["missed"], rule
+
+
+def test_there_are_enough_labels_of_both_kinds_for_every_rule():
+    for rule in load_rules("strict").rules:
+        assert sum(rule.name in row["hits"] for row in ROWS) >= 15, rule.name
+        assert sum(rule.name in row.get("near", []) for row in ROWS) >= 25, rule.name
+
+
+def test_lines_are_judged_as_rows_are_however_they_are_escaped():
+    rules = load_rules("strict")
+    for escaped in (True, False):
+        lines = [json.dumps(labelled["row"], ensure_ascii=escaped).encode() for labelled in ROWS]
+        for judged, labelled in zip(sort_lines(rules, enumerate(lines)), ROWS, strict=True):
+            assert judged.reasons == judge(rules, labelled["row"]), labelled["note"]
+            assert judged.line == lines[judged.where] and judged.broken is None
