@@ -1,7 +1,7 @@
 """What makes and sorts training data."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -70,3 +70,33 @@ def mix(
 
     options = options_of(recipe=recipe, sets=sets, plan=plan, json=json, verbose=verbose)
     return mixing.run(options, out=out)
+
+
+@app.command("pull", cls=Command)
+def pull(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME...]", help="Pull these sources or checkpoints")
+    ] = None,
+    source: Annotated[bool, typer.Option("--source", help="Take the names for sources of data")] = False,
+    tag: Annotated[bool, typer.Option("--tag", help="Take the names for checkpoints")] = False,
+    phase: Annotated[str | None, typer.Option("--phase", metavar="LETTER", help="Pull all of a phase")] = None,
+    rows: Annotated[int | None, typer.Option("--rows", min=1, metavar="N", help="Draw N rows, not the cap")] = None,
+    seed: flags.Seed = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write to this folder")] = None,
+    optimizer: Annotated[bool, typer.Option("--optimizer", help="Pull a checkpoint's optimizer too")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Show rows, tokens, disk and licences, and stop")] = False,
+    json: flags.Json = False,
+    verbose: flags.Verbose = 0,
+) -> int:
+    """Pull data or checkpoints from the Hub
+
+    Data is a uniform sample of what the registry names, with its licence and commit beside it
+    """
+    from samosa.errors import BadInput
+    from samosa.phases import pulling
+
+    if source and tag:
+        raise BadInput("--source and --tag exclude each other", hint="say one of them, or neither")
+    namespace: Literal["source", "tag"] | None = "source" if source else "tag" if tag else None
+    options = options_of(plan=plan, json=json, verbose=verbose)
+    return pulling.run(options, pulling.Asked(names or (), namespace, phase, rows, seed, out, optimizer))

@@ -216,7 +216,7 @@ def _pair(chosen: Any, rejected: Any) -> Row | Skip:
 def _text(body: Any) -> Row | Skip:
     if not isinstance(body, str) or not body.strip():
         return Skip("no text")
-    return {"text": body} if body.isascii() or _encodable(body) else Skip("lone surrogates")
+    return {"text": body}
 
 
 def _role(role: Any, content: Any) -> tuple[str, str]:
@@ -236,11 +236,3 @@ def _checked(row: Row) -> Row | Skip:
     except BadInput:
         return NO_CONVERSATION
     return row
-
-
-def _encodable(body: str) -> bool:
-    try:
-        body.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

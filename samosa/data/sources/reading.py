@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,33 +12,42 @@ import pyarrow.parquet as pq
 
 from samosa.data.sources.registry import Source
 from samosa.data.sources.schema import check_columns
-from samosa.errors import BadInput, NotReady, SamosaError
+from samosa.errors import NotReady, SamosaError
 
 ROWS_AT_ONCE = 1000
+CARD = "README.md"
 HEADING = re.compile(r" = [^=].* = \n?")
 """A title of WikiText, alone in its row; headings further down have more equals signs."""
 
 
-def files_of(source: Source, commit: str, *, token: str | bool, name: str) -> list[str]:
-    """The paths, in order, of the files of a source's config and split at a commit; `datasets` knows from the card.
+def files_of(source: Source, card: str, paths: Sequence[str], *, name: str) -> list[str]:
+    """Which of a repository's files, in order, are the source's config and split; `datasets` knows from card and names.
 
-    Raises NotReady for a config or split that is not there (any more), and what the network raises.
+    It is shown a folder with the card and empty files of the same names: asked on the Hub itself, it makes of a server
+    that fails for a moment a data set that does not exist. Raises NotReady for a config or split that is not there.
     """
     import datasets
 
-    with _quiet():
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        for path in paths:
+            file = Path(folder, path)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
+        Path(folder, CARD).write_text(card, encoding="utf-8")
         try:
-            builder = datasets.load_dataset_builder(source.repo, source.config, revision=commit, token=token)
+            builder = datasets.load_dataset_builder(folder, source.config)
         except ValueError as error:
             if "BuilderConfig" not in str(error):
                 raise
             have = re.findall(r"'([^']+)'", str(error).partition("Available")[2])
             raise _gone(name, source, "config", source.config, have) from error
-    found: dict[Any, Sequence[str]] = dict(builder.config.data_files or {})
-    if source.split not in found:
-        raise _gone(name, source, "split", source.split, [str(split) for split in found])
-    prefix = f"hf://datasets/{source.repo}@{commit}/"
-    return [str(path).removeprefix(prefix) for path in found[source.split]]
+        except FileNotFoundError as error:
+            raise _gone(name, source, "data files for", source.config, []) from error
+        found: dict[Any, Sequence[str]] = dict(builder.config.data_files or {})
+        if source.split not in found:
+            raise _gone(name, source, "split", source.split, [str(split) for split in found])
+        top = Path(folder).resolve()
+        return [Path(path).resolve().relative_to(top).as_posix() for path in found[source.split]]
 
 
 def tables(path: Path, source: Source, *, where: str) -> Iterator[pa.Table]:

@@ -5,7 +5,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from samosa.config import Recipe, configs_dir, load
+from samosa.config import Recipe, load
 from samosa.data.sources.mappers import MAPPERS
 
 Kind = Literal["chat", "pairs", "text"]
@@ -36,8 +36,8 @@ class Source(Recipe):
     revision: str
     """A branch, tag or commit; a pull records the commit it stood for."""
     license: str
-    mapper: str
-    """How a row becomes a conversation, a pair or a text: a name of mappers.py."""
+    mapper: str | None = None
+    """How a row becomes a conversation, a pair or a text: a name of mappers.py; absent where rows hold no text."""
     seed: int
     """Draws the sample; the same seed draws the same rows of the same commit."""
     rows: PositiveInt | None = None
@@ -61,7 +61,7 @@ class Source(Recipe):
     def _fits(self) -> Self:
         if self.rows is not None and self.tokens is not None:
             raise ValueError("rows and tokens are two caps; say one")
-        if self.mapper not in MAPPERS:
+        if self.mapper not in MAPPERS and not (self.mapper is None and self.needs):
             raise ValueError(f"there is no mapper {self.mapper}; there are {', '.join(MAPPERS)}")
         if self.needs is not None and self.substitute is None:
             raise ValueError("a source that cannot be pulled names a substitute")
@@ -102,4 +102,4 @@ class Sources(Recipe):
 @cache
 def known_sources() -> dict[str, Source]:
     """The registry: name -> source, in the file's order. Raises BadInput where the file is wrong."""
-    return load(Sources, "sources", recipe=str(configs_dir() / "sources.toml")).source
+    return load(Sources, "sources").source

@@ -6,12 +6,14 @@ after a kill (2.4 writes to a new temporary file each time), and a checkpoint ha
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
 
 import huggingface_hub as hf
+from huggingface_hub import constants
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
@@ -20,6 +22,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import build_hf_headers
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
@@ -34,7 +37,6 @@ ATTEMPTS = 6  # in a row without a byte of progress
 LONGEST_WAIT = 300  # seconds; a Hub that asks for more is asked again later by the person
 TIMEOUT = 60  # seconds without a byte
 PASSING = frozenset({408, 429, 500, 502, 503, 504})
-PIECE = 1 << 20  # bytes
 _backoff = wait_exponential(multiplier=1, max=60)
 
 
@@ -69,7 +71,7 @@ class Damaged(OSError):
 
 def endpoint() -> str:
     """Where the Hub is: $HF_ENDPOINT, or huggingface.co."""
-    return (os.environ.get("HF_ENDPOINT") or hf.constants.ENDPOINT).rstrip("/")
+    return (os.environ.get("HF_ENDPOINT") or constants.ENDPOINT).rstrip("/")
 
 
 def token() -> str | Literal[False]:
@@ -88,27 +90,12 @@ def resolve(repo: Repo, revision: str) -> str:
     return patiently(look, repo)
 
 
-def stat_files(repo: Repo, commit: str, paths: Sequence[str]) -> list[RemoteFile]:
-    """Size and hashes of files, in the order given. Raises SamosaError where one is not there."""
-    api, found = _api(), {}
-    for start in range(0, len(paths), 100):
-        some = list(paths[start : start + 100])
-        infos = patiently(
-            lambda some=some: api.get_paths_info(repo.id, some, repo_type=repo.type, revision=commit), repo
-        )
-        found.update({info.path: _remote(info) for info in infos if isinstance(info, hf.hf_api.RepoFile)})
-    if missing := [path for path in paths if path not in found]:
-        raise SamosaError(f"{repo.id}@{commit[:7]} has no {missing[0]}", hint=f"look at {repo.url}/tree/{commit}")
-    return [found[path] for path in paths]
-
-
-def list_folder(repo: Repo, commit: str, folder: str) -> list[RemoteFile]:
-    """The files that lie in a folder of a commit, none below it; by name."""
+def list_files(repo: Repo, commit: str, folder: str | None = None, *, deep: bool = True) -> list[RemoteFile]:
+    """The files of a commit, or of a folder of it, by name; with `deep` also those in folders below."""
     api = _api()
-    entries = patiently(
-        lambda: list(api.list_repo_tree(repo.id, folder, repo_type=repo.type, revision=commit)), repo
-    )
-    return sorted((_remote(e) for e in entries if isinstance(e, hf.hf_api.RepoFile)), key=lambda file: file.path)
+    ask = partial(api.list_repo_tree, repo.id, folder, recursive=deep, repo_type=repo.type, revision=commit)
+    entries = patiently(lambda: list(ask()), repo)
+    return sorted((_remote(e) for e in entries if isinstance(e, RepoFile)), key=lambda file: file.path)
 
 
 def fetch(
@@ -119,19 +106,19 @@ def fetch(
 
     Raises NotReady where the disk is full or the Hub refuses, SamosaError where it does not answer.
     """
-    if target.is_file() and target.stat().st_size == file.size and _is_whole(target, file):
+    if target.is_file() and target.stat().st_size == file.size and is_whole(target, file):
         return
-    partial = target.with_name(f"{target.name}.part")
+    begun = target.with_name(f"{target.name}.part")
     home.make_folder(target.parent)
-    have = partial.stat().st_size if partial.is_file() else 0
+    have = begun.stat().st_size if begun.is_file() else 0
     home.require_space(target, max(0, file.size - have))
     headers = build_hf_headers(token=token(), headers={"Accept-Encoding": "identity"})
     url = hf.hf_hub_url(repo.id, file.path, repo_type=repo.type, revision=commit, endpoint=endpoint())
 
     def get() -> None:
-        _get(url, headers, partial, file, progress)
-        if not _is_whole(partial, file):
-            partial.unlink()
+        _get(url, headers, begun, file, progress)
+        if not is_whole(begun, file):
+            begun.unlink()
             raise Damaged(f"{file.path} arrived damaged")
 
     try:
@@ -139,19 +126,21 @@ def fetch(
     except OSError as error:
         if error.errno not in home.NO_SPACE:
             raise
-        raise NotReady(f"the disk is full: could not write {partial}", hint=f"free some space, then {repo.again}") from error
-    partial.replace(target)
+        raise NotReady(
+            f"the disk is full: could not write {begun}", hint=f"free some space, then {repo.again}"
+        ) from error
+    begun.replace(target)
 
 
-def _get(url: str, headers: dict[str, str], partial: Path, file: RemoteFile, progress: Callable[[int], None]) -> None:
+def _get(url: str, headers: dict[str, str], begun: Path, file: RemoteFile, progress: Callable[[int], None]) -> None:
     """Bytes to the end of the file, asking again at once for as long as each answer brings some."""
     while True:
-        have = partial.stat().st_size if partial.is_file() else 0
+        have = begun.stat().st_size if begun.is_file() else 0
         if have > file.size:
-            partial.unlink()
+            begun.unlink()
             continue
         if have == file.size:
-            partial.touch()  # an empty file is there without a request
+            begun.touch()  # an empty file is there without a request
             return
         wanted = {**headers, "Range": f"bytes={have}-"} if have else headers
         try:
@@ -159,12 +148,12 @@ def _get(url: str, headers: dict[str, str], partial: Path, file: RemoteFile, pro
                 if answer.is_error:
                     answer.read()  # the Hub's explanation
                 hf.hf_raise_for_status(answer)
-                with partial.open("ab" if answer.status_code == 206 else "wb") as out:
-                    for piece in answer.iter_bytes(PIECE):
+                with begun.open("ab" if answer.status_code == 206 else "wb") as out:
+                    for piece in answer.iter_raw():  # as it comes: what arrived before a break is kept
                         out.write(piece)
                         progress(out.tell())
         except HTTPError as error:
-            if isinstance(error, HfHubHTTPError) or not partial.is_file() or partial.stat().st_size <= have:
+            if isinstance(error, HfHubHTTPError) or not begun.is_file() or begun.stat().st_size <= have:
                 raise
 
 
@@ -191,7 +180,7 @@ def patiently(ask: Callable[[], T], repo: Repo) -> T:
 
 
 def _wire_error(error: BaseException | None) -> HTTPError | Damaged | None:
-    """The network's error that libraries wrapped; None where it was something else."""
+    """The network's error, perhaps wrapped by a library; None where it is something else."""
     while error is not None and not isinstance(error, HTTPError | Damaged):
         error = error.__cause__ or error.__context__
     return error
@@ -260,7 +249,9 @@ def _explained(error: HTTPError | Damaged, repo: Repo) -> SamosaError:
             hint=f"later: {repo.again} goes on where it stopped; {keys} raises the limit",
         )
     if status is not None:
-        return SamosaError(f"the Hub answers {status} for {repo.id}", hint=f"later: {repo.again} goes on where it stopped")
+        return SamosaError(
+            f"the Hub answers {status} for {repo.id}", hint=f"later: {repo.again} goes on where it stopped"
+        )
     if isinstance(error, Damaged):
         return SamosaError(f"{error}, {ATTEMPTS} times", hint=f"later: {repo.again}; is there a proxy in between?")
     return NotReady(
@@ -278,14 +269,15 @@ def _first_line(error: Exception) -> str:
     return next((line for line in lines if "for url" in line), lines[0] if lines else type(error).__name__)
 
 
-def _is_whole(path: Path, file: RemoteFile) -> bool:
+def is_whole(path: Path, file: RemoteFile) -> bool:
+    """Whether a file's bytes have the hash that the Hub gives."""
     if file.sha256 is not None:
         return home.sha256_file(path) == file.sha256
     data = path.read_bytes()
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest() == file.git
 
 
-def _remote(info: "hf.hf_api.RepoFile") -> RemoteFile:
+def _remote(info: RepoFile) -> RemoteFile:
     return RemoteFile(info.path, info.size, info.lfs.sha256 if info.lfs else None, info.blob_id)
 
 

@@ -22,7 +22,7 @@ def check_columns(schema: pa.Schema, expected: dict[str, Any], *, where: str) ->
         if not _fits(found, kind):
             raise BadInput(
                 f"{where}: column {name} is {found}, and was {_shown(kind)}",
-                hint="upstream changed: mend columns and mapper in configs/sources.toml, or name an older revision there",
+                hint="upstream changed: mend columns and mapper in configs/sources.toml, or name an older revision",
             )
 
 
