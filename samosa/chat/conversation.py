@@ -42,9 +42,17 @@ def parse_row(row: Any, *, source: str, legacy_markers: bool = False) -> Convers
     return _parse(row, source, source, legacy_markers)
 
 
-def parse_line(line: bytes, *, where: str, source: str, legacy_markers: bool = False) -> Conversation:
-    """Read one line of JSONL. Raises BadInput, its message beginning with `where`, as `parse_row` does."""
-    return _parse(_decode(line, where), where, source, legacy_markers)
+def parse_line(line: bytes, *, where: str, source: str | None = None, legacy_markers: bool = False) -> Conversation:
+    """Read one line of JSONL as `parse_row` does; without a `source` the row says its own, as those of a mix do.
+
+    Raises BadInput, its message beginning with `where`.
+    """
+    row = _decode(line, where)
+    if source is None:
+        source = row.get("source") if isinstance(row, dict) else None
+        if not isinstance(source, str):
+            raise BadInput(f"{where}: a row that does not say its source", hint="make the mix again: samosa mix")
+    return _parse(row, where, source, legacy_markers)
 
 
 def read_jsonl(path: Path | str, *, source: str | None = None, legacy_markers: bool = False) -> Iterator[Conversation]:

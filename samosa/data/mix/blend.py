@@ -6,7 +6,6 @@ Disk: beside the output, the rows that are taken, once.
 
 import contextlib
 import hashlib
-import json
 import mmap
 import random
 import shutil
@@ -26,7 +25,7 @@ from samosa.chat.tokenizer import load_tokenizer
 from samosa.data.lines import open_lines
 from samosa.data.mix.pools import Pool, Progress, chunk_bytes, read_pool
 from samosa.data.mix.shares import MixSource, training_rows
-from samosa.errors import BadInput, SamosaError
+from samosa.errors import SamosaError
 
 AT_ONCE = 1 << 16  # rows whose places are looked up together
 
@@ -87,14 +86,15 @@ class Mixed:
         home.require_space(training, self.size)
         with ExitStack() as stack:
             first, second = (stack.enter_context(home.atomic_path(path)) for path in (training, validation))
-            return _write(first, self._lines(self.training)), _write(second, self._lines(self.validation))
+            return _write(first, self.lines(self.training)), _write(second, self.lines(self.validation))
 
     def distinct(self) -> Iterator[Conversation]:
         """The rows that are trained on, each once, in the order of their pools."""
-        for line in self._lines(np.unique(self.training)):
-            yield parse_line(line, where="mix", source=json.loads(line)["source"])
+        for line in self.lines(np.unique(self.training)):
+            yield parse_line(line, where="mix")
 
-    def _lines(self, rows: NDArray[np.int64]) -> Iterator[bytes]:
+    def lines(self, rows: NDArray[np.int64]) -> Iterator[bytes]:
+        """The rows with these numbers, as they are written."""
         firsts = np.cumsum([0, *(len(pool.parts) for pool in self.pools)]).astype(np.uint16)
         part = np.concatenate([pool.part + first for pool, first in zip(self.pools, firsts[:-1], strict=True)])
         start, size = (np.concatenate([pool.rows[column] for pool in self.pools]) for column in ("start", "size"))
@@ -147,12 +147,7 @@ def blended(
 def read_rows(path: Path) -> Iterator[Conversation]:
     """Read back what was written, sources named as they were. Raises BadInput with the line of a broken row."""
     for number, (_, line) in enumerate(open_lines(path), 1):
-        where = f"{path}:{number}"
-        row = parse_line(line, where=where, source="")
-        source = json.loads(line).get("source")
-        if not isinstance(source, str):
-            raise BadInput(f"{where}: a row of a mix without its source", hint="make the mix again: samosa mix")
-        yield Conversation(row.turns, source)
+        yield parse_line(line, where=f"{path}:{number}")
 
 
 def _decided(pools: list[Pool], seed: int, validation_share: float, total: int | None) -> Mixed:
