@@ -53,6 +53,33 @@ def filter_files(
     return filtering.run(options, files=files or (), out=out, rules=rules, workers=workers, rank=rank, of=of)
 
 
+@app.command("dedup", cls=Command)
+def dedup(
+    files: Annotated[list[Path], typer.Argument(metavar="FILES...", help="Read these files, the ones to keep first")],
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write kept and dropped rows here")] = None,
+    near: Annotated[bool, typer.Option("--near", help="Drop near-duplicates, too")] = False,
+    threshold: Annotated[
+        float | None, typer.Option("--threshold", metavar="J", help="Call rows near from this Jaccard similarity on")
+    ] = None,
+    workers: flags.Workers = None,
+    seed: flags.Seed = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Show rows, memory, disk and time to come, and stop")] = False,
+    recipe: flags.Recipe = None,
+    sets: flags.Sets = None,
+    json: flags.Json = False,
+    verbose: flags.Verbose = 0,
+) -> int:
+    """Drop rows that repeat an earlier one
+
+    Rows repeat when all their turns are equal but for case, spacing and layout; with --near when four fifths of their
+    five-word sequences are shared. Every dropped row is written with the row it repeats
+    """
+    from samosa.phases import dedup
+
+    options = options_of(recipe=recipe, sets=sets, plan=plan, json=json, verbose=verbose)
+    return dedup.run(options, files=files, out=out, near=near, threshold=threshold, workers=workers, seed=seed)
+
+
 @app.command("mix", cls=Command)
 def mix(
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write training and validation here")] = None,
@@ -100,3 +127,55 @@ def pull(
     namespace: Literal["source", "tag"] | None = "source" if source else "tag" if tag else None
     options = options_of(plan=plan, json=json, verbose=verbose)
     return pulling.run(options, pulling.Asked(names or (), namespace, phase, rows, seed, out, optimizer))
+
+
+@app.command("tokenize", cls=Command)
+def tokenize(
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="FILES|SOURCES...", help="Read text of these files or pulled sources")
+    ],
+    first_shard: Annotated[
+        int | None, typer.Option("--first-shard", min=0, metavar="N", help="Insist on this number, which must be next")
+    ] = None,
+    workers: flags.Workers = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Show what would be made of them, and stop")] = False,
+    recipe: flags.Recipe = None,
+    sets: flags.Sets = None,
+    json: flags.Json = False,
+    verbose: flags.Verbose = 0,
+) -> int:
+    """Turn text into numbered parquet shards and token shards
+
+    Older shards are never written, and every byte of them is checked before and after
+    """
+    from samosa.phases import tokenizing
+
+    options = options_of(recipe=recipe, sets=sets, plan=plan, json=json, verbose=verbose)
+    return tokenizing.run(options, inputs=inputs, first_shard=first_shard, workers=workers)
+
+
+@app.command("tokenizer", cls=Command)
+def tokenizer(
+    action: Annotated[str, typer.Argument(metavar="train|report", help="Learn a vocabulary, or measure one")],
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="FILES|SOURCES...", help="Read text of these files or pulled sources")
+    ],
+    vocab_size: Annotated[
+        int | None, typer.Option("--vocab-size", min=1, metavar="N", help="Learn N tokens, the special ones included")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Use this folder, not the home's tokenizer")
+    ] = None,
+    recipe: flags.Recipe = None,
+    sets: flags.Sets = None,
+    json: flags.Json = False,
+    verbose: flags.Verbose = 0,
+) -> int:
+    """Train a tokenizer, or report how well one compresses each file
+
+    A tokenizer that is there is never written over
+    """
+    from samosa.phases import tokenizers
+
+    options = options_of(recipe=recipe, sets=sets, json=json, verbose=verbose)
+    return tokenizers.run(options, action=action, inputs=inputs, vocab_size=vocab_size, out=out)
