@@ -137,9 +137,14 @@ def held_out(text: str, share: float) -> bool:
     return _hash(text) < share * 2**64
 
 
-def pretraining_docs(texts: Iterable[str], tokenizer: Encoder, *, source: str) -> Iterator[Doc]:
-    """Texts as documents to learn whole: bos, then the tokens, and bos is what the last one predicts."""
-    rows = itertools.count(1)
+def pretraining_docs(
+    texts: Iterable[str], tokenizer: Encoder, *, source: str, rows: Iterator[int] | None = None
+) -> Iterator[Doc]:
+    """Texts as documents to learn whole: bos, then the tokens, and bos is what the last one predicts.
+
+    `rows` numbers them; without it they count from 1.
+    """
+    rows = itertools.count(1) if rows is None else rows
     for batch in _batches(texts, BATCH):
         for ids in tokenizer.encode_batch(batch):
             yield Doc(

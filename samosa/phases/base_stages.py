@@ -8,10 +8,12 @@ from pathlib import Path
 
 from samosa import home
 from samosa.chat.conversation import parse_row
-from samosa.chat.tokenizer import load_tokenizer, save_tokenizer, train_tokenizer
+from samosa.chat.tokenizer import Tokenizer, load_tokenizer, save_tokenizer, train_tokenizer
 from samosa.config import Recipe
 from samosa.data import generate, shards
 from samosa.data.packing import Doc, pack_to, row_dtype
+from samosa.data.tokens.register import validation_names
+from samosa.data.tokens.shard import docs_of_shards
 from samosa.errors import BadInput, NotReady
 from samosa.model.config import ModelConfig
 from samosa.phases.data_stages import generated
@@ -67,11 +69,11 @@ def pack_stage(corpus: Corpus, train: Train, tokenizer: Stage | Named, *, prefix
     def run(work: Work) -> Facts:
         words = load_tokenizer(home.tokenizer_dir())
         said, tokens = {}, {}
-        for part, texts, limit in (
-            ("training", training_text(corpus), corpus.tokens),
-            ("validation", held_out_text(corpus), corpus.validation_tokens),
+        for part, every, limit in (
+            ("training", training_docs(corpus, words), corpus.tokens),
+            ("validation", held_out_docs(corpus, words), corpus.validation_tokens),
         ):
-            docs = _first_tokens(shards.pretraining_docs(texts, words, source=corpus.source), limit)
+            docs = _first_tokens(every, limit)
             rows = pack_to(
                 work.out / part,
                 docs,
@@ -174,7 +176,21 @@ def held_out_text(corpus: Corpus) -> Iterator[str]:
     """The documents that are never trained on."""
     if corpus.source == STDLIB:
         return (text for text in _stdlib(corpus) if _is_held_out(text, corpus))
-    return shards.documents([path for path in shard_files(corpus) if path.name == corpus.validation])
+    return shards.documents(_validation_files(corpus))
+
+
+def training_docs(corpus: Corpus, tokenizer: Tokenizer) -> Iterator[Doc]:
+    """The corpus's documents without those held out, tokenized: from token shards where there are some."""
+    if corpus.source == STDLIB:
+        return shards.pretraining_docs(training_text(corpus), tokenizer, source=corpus.source)
+    return docs_of_shards(training_files(corpus), tokenizer, source=corpus.source)
+
+
+def held_out_docs(corpus: Corpus, tokenizer: Tokenizer) -> Iterator[Doc]:
+    """The documents that are never trained on, tokenized likewise."""
+    if corpus.source == STDLIB:
+        return shards.pretraining_docs(held_out_text(corpus), tokenizer, source=corpus.source)
+    return docs_of_shards(_validation_files(corpus), tokenizer, source=corpus.source)
 
 
 def shard_files(corpus: Corpus) -> list[Path]:
@@ -183,8 +199,9 @@ def shard_files(corpus: Corpus) -> list[Path]:
 
 
 def training_files(corpus: Corpus) -> list[Path]:
-    """The parquet files that are trained on: from corpus.first on, without the one that is held out."""
-    files = [path for path in shard_files(corpus) if path.name != corpus.validation]
+    """The parquet files that are trained on: from corpus.first on, without any that was made to be held out."""
+    held = {corpus.validation, *validation_names(_folder(corpus))}
+    files = [path for path in shard_files(corpus) if path.name not in held]
     return [path for path in files if corpus.first is None or path.name >= corpus.first]
 
 
@@ -207,6 +224,10 @@ def check_corpus(corpus: Corpus) -> Check:
     shards.require_column([*held, *files])
     named = f"{files[0].name} to {files[-1].name}"
     return Check("corpus", f"{len(files)} shards in {folder} ({named}), {corpus.validation} held out")
+
+
+def _validation_files(corpus: Corpus) -> list[Path]:
+    return [path for path in shard_files(corpus) if path.name == corpus.validation]
 
 
 def _folder(corpus: Corpus) -> Path:

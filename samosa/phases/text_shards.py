@@ -1,0 +1,259 @@
+"""Adding text shards to a folder: sorted by seed, numbered on from the last, put in place and in the register, once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from samosa import console, home
+from samosa.data import parallel, shards
+from samosa.data.manifest import Chunk, chunks_of, format_of
+from samosa.data.parallel import Result
+from samosa.data.tokens import placing, register, sorting
+from samosa.data.tokens.placing import SHARD, Run, Shard, shard_name
+from samosa.data.tokens.reading import footer_of
+from samosa.data.tokens.register import Role
+from samosa.data.tokens.settings import Tokenize
+from samosa.errors import BadInput, NotReady
+from samosa.phases.init import sampled
+from samosa.phases.stage import clock
+
+VERSION = "1"  # raise it when the same text gives other shards
+MB = 1_000_000
+STRETCH = 4  # bytes of text in a byte of zst or gz, about
+
+
+@dataclass
+class Job:
+    """One set of files to add to the shards."""
+
+    cfg: Tokenize
+    files: list[Path]
+    workers: int
+
+    def __post_init__(self) -> None:
+        self.folder = folder_of(self.cfg)
+        self.apart = [self.folder / name for name in dict.fromkeys([self.cfg.validation, *self.cfg.aside])]
+        self.kept_out = [path for path in self.apart if path.is_file()]
+        contents = [{"bytes": path.stat().st_size, "content": sampled(path)} for path in self.files]
+        self.inputs = [{"path": str(path.absolute()), **what} for path, what in zip(self.files, contents, strict=True)]
+        self.found = self._earlier()
+
+    @property
+    def validation(self) -> Path:
+        return self.folder / self.cfg.validation
+
+    def first(self, asked: int | None) -> int:
+        """The number of the first shard. Raises as `placing.next_number` does, and what stands in the way of a run."""
+        run = self.found
+        if run.shards:
+            number = min(int(match[1]) for shard in run.shards if (match := SHARD.fullmatch(shard.name)))
+            if asked not in (None, number):
+                what = "are" if run.done else "are being made"
+                raise BadInput(
+                    f"--first-shard {asked}: these files {what} shards from {number} on already",
+                    hint=f"--first-shard {number}, or leave it out",
+                )
+            return number
+        self._makes_validation()
+        if (other := placing.unfinished(self.cfg.folder, run.key)) is not None:
+            paths = " ".join(str(entry["path"]) for entry in other.inputs)
+            raise BadInput(
+                f"other files are only partly in {self.folder}", hint=f"finish them first: samosa tokenize {paths}"
+            )
+        names = [path.name for path in self.apart]
+        return placing.next_number(self.folder, first=self.cfg.first_shard, aside=names, asked=asked)
+
+    def add(self, asked: int | None) -> Run:
+        """Make the text shards that are not in their place yet; the run is done then."""
+        run, first = self.found, self.first(asked)
+        if run.done:
+            gone = [shard.name for shard in run.shards if not (self.folder / shard.name).is_file()]
+            if gone:
+                raise NotReady(
+                    f"{gone[0]} was made of these files and is not in {self.folder}",
+                    hint=f"fetch it again, or make all of them anew: rm {run.work.with_suffix('.json')}",
+                )
+            console.say(f"✓ these files are {numbers(run.shards)} already")
+            return run
+        makes_validation = any(s.role == "validation" for s in run.shards) if run.shards else self._makes_validation()
+        before = self._untouched()
+        self._forget_abandoned()
+        try:
+            chunks, made = self._written(run, makes_validation)
+        except BadInput:
+            self.clear(run)  # the files have to change, and then none of it is of use
+            raise
+        if not run.shards:
+            run.shards = _shards(chunks, made, first, self.cfg.validation)
+            run.save()
+        run.place([result.folder / "shard.parquet" for result in made])
+        register.prove_untouched(before, workers=self.workers)
+        console.say(f"✓ {len(before)} older files untouched: bytes, sha256 and time are as before")
+        return run
+
+    def placed(self, run: Run) -> list[Path]:
+        """Where the run's shards lie."""
+        return [self.folder / shard.name for shard in run.shards]
+
+    def clear(self, run: Run) -> None:
+        """Remove what was only needed on the way."""
+        shutil.rmtree(run.work, ignore_errors=True)
+
+    def _earlier(self) -> Run:
+        """The run of these files as it was left, or a new one. A validation file of its own is no input of a run."""
+        others = [path for path in self.kept_out if path != self.validation]
+        for kept_out in (others, self.kept_out):
+            run = Run.load(self._key(kept_out))
+            if run is not None and (kept_out == self.kept_out or any(s.role == "validation" for s in run.shards)):
+                self.kept_out = kept_out
+                return run
+        return Run(self._key(self.kept_out), self.cfg.folder, self.inputs)
+
+    def _key(self, kept_out: Sequence[Path]) -> str:
+        cfg = self.cfg
+        decides = cfg.model_dump(include={
+            "folder", "first_shard", "validation", "hold_out", "shard_characters", "row_group", "compression_level",
+            "column", "seed",
+        })  # fmt: skip
+        contents = sorted((entry["bytes"], entry["content"]) for entry in self.inputs)
+        known = sorted(sampled(path) for path in kept_out)
+        text = json.dumps([VERSION, decides, contents, known], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def _makes_validation(self) -> bool:
+        """Whether this run makes the validation file. Raises where it neither is there nor may be made."""
+        cfg, name = self.cfg, self.cfg.validation
+        if self.validation.is_file():
+            if cfg.hold_out is not None and name not in register.validation_names(self.folder):
+                raise BadInput(
+                    f"hold_out: {self.validation} is there and was not made by samosa tokenize",
+                    hint="leave hold_out out, or make another file: --set validation=validation_00040.parquet",
+                )
+            return False
+        if cfg.hold_out is None:
+            raise NotReady(
+                f"the validation file {name} is not in {self.folder}, so its documents cannot be kept out",
+                hint="copy it there, or hold out a share of these documents: "
+                "--set validation=validation_00040.parquet --set hold_out=0.001",
+            )
+        if SHARD.fullmatch(name):
+            raise BadInput(
+                f"validation = {name!r} is a shard's name, which a file made by hold_out must not have",
+                hint="--set validation=validation_00040.parquet",
+            )
+        return True
+
+    def _untouched(self) -> list[register.Entry]:
+        """Every older shard and validation file as it is, in the register."""
+        files: dict[Path, Role] = dict.fromkeys(sorted(self.folder.glob("shard_*.parquet")), "shard")
+        files |= {path: "validation" for path in self.apart if path.is_file()}
+        mine = {self.folder / shard.name for shard in self.found.shards}
+        files = {path: role for path, role in files.items() if path not in mine}
+        return register.check_files(files, workers=self.workers, tell=console.live_line)
+
+    def _written(self, run: Run, makes_validation: bool) -> tuple[list[Chunk], list[Result]]:
+        """Sort the documents and write them as parquet, in the run's work folder."""
+        cfg, work = self.cfg, run.work
+        size = cfg.chunk_mb * MB
+        digests = work / "kept_out.npy"
+        if not digests.is_file():
+            sorting.write_digests(lambda: shards.documents(self.kept_out), digests)
+        chunks = chunks_of(self.files, chunk_bytes=size)
+        home.require_space(work, int(1.5 * sum(map(text_bytes, self.files))))
+        sort = partial(
+            sorting.sort_chunk,
+            column=cfg.column, seed=cfg.seed, hold_out=cfg.hold_out or 0.0, kept_out=digests, run_bytes=size,
+        )  # fmt: skip
+        parts = parallel.map_chunks(
+            sort, chunks, work / "sorted", key=run.key, workers=self.workers, progress=watch("sorted", len(chunks))
+        )
+        run.counts = {
+            name: sum(part.counts[name] for part in parts)
+            for name in ("documents", "characters", "held_out", "kept_out", "empty")
+        }
+        runs = {
+            name: [part.folder / f"{name}-{i:04d}.npy" for part in parts for i in range(part.counts[name])]
+            for name in (sorting.TRAINING, sorting.HELD)
+        }
+        write = partial(sorting.write_shard, row_group=cfg.row_group, level=cfg.compression_level)
+        planned = sorting.plan_shards(runs[sorting.TRAINING], work / "shards.json", characters=cfg.shard_characters)
+        if not planned:
+            raise BadInput("there is no document to train on in these files", hint=left_out(run.counts))
+        if makes_validation:
+            held = sorting.plan_shards(runs[sorting.HELD], work / "validation.json", characters=1 << 62)
+            if not held:
+                raise BadInput("not one document is held out for validation", hint="raise it: --set hold_out=0.01")
+            planned += held
+        progress = watch("shards written", len(planned))
+        made = parallel.map_chunks(write, planned, work / "made", key=run.key, workers=self.workers, progress=progress)
+        return planned, made
+
+    def _forget_abandoned(self) -> None:
+        """Remove what stopped runs left a day ago and never came back for: it may be as large as their text."""
+        for left in placing.runs_folder().glob("*"):
+            old = left.is_dir() and time.time() - left.stat().st_mtime > parallel.STALE
+            if old and left.name != self.found.key and not left.with_suffix(".json").exists():
+                console.say(f"removing {left}, which a stopped run left")
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def folder_of(cfg: Tokenize) -> Path:
+    """Where the text shards lie."""
+    return home.root() / cfg.folder
+
+
+def watch(what: str, total: int) -> Callable[[Result | None], None]:
+    """Progress of work on chunks, as one line."""
+    began, done, cached = time.monotonic(), 0, 0
+
+    def see(result: Result | None) -> None:
+        nonlocal done, cached
+        if result is not None:
+            done += 1
+            cached += result.cached
+        line = f"  {what}: {done} of {total}"
+        if done > cached and done < total:
+            line += f", {clock((total - done) * (time.monotonic() - began) / (done - cached))} to go"
+        console.live_line(line)
+
+    return see
+
+
+def left_out(counts: dict[str, int]) -> str:
+    return (
+        f"left out: {counts.get('kept_out', 0):,} documents that a validation file has, "
+        f"{counts.get('held_out', 0):,} held out, {counts.get('empty', 0):,} without a character"
+    )
+
+
+def numbers(made: Sequence[Shard]) -> str:
+    names = [shard.name for shard in made if shard.role == "shard"]
+    several = f"{names[0]} to {names[-1]}" if len(names) > 1 else names[0]
+    held = [shard.name for shard in made if shard.role == "validation"]
+    return several + (f" and {held[0]}" if held else "")
+
+
+def text_bytes(path: Path) -> int:
+    """About how many bytes of text a file holds; of compressed lines a guess. Raises BadInput for broken parquet."""
+    found = format_of(path)
+    if found == "parquet":
+        footer = footer_of(path)
+        return sum(footer.row_group(group).total_byte_size for group in range(footer.num_row_groups))
+    return path.stat().st_size * (1 if found == "plain" else STRETCH)
+
+
+def _shards(chunks: Sequence[Chunk], made: Sequence[Result], first: int, validation: str) -> list[Shard]:
+    """What was written, under the names it is to have: numbered, and what was held out."""
+    named = []
+    for chunk, result in zip(chunks, made, strict=True):
+        held = chunk.path.name == "validation.json"
+        name = validation if held else shard_name(first + chunk.index)
+        named.append(Shard(name=name, role="validation" if held else "shard", **result.counts))
+    return named
