@@ -106,8 +106,8 @@ def remove(results: Iterable[Result], out: Path) -> None:
         for entry in out.iterdir():
             if entry.is_dir() and time.time() - entry.stat().st_mtime > STALE:
                 shutil.rmtree(entry, ignore_errors=True)
-        if [entry.name for entry in out.iterdir()] == [LOCK]:
-            (out / LOCK).unlink()
+        if {entry.name for entry in out.iterdir()} <= {LOCK}:
+            (out / LOCK).unlink(missing_ok=True)
             out.rmdir()
 
 

@@ -17,7 +17,7 @@ from samosa.data import parallel
 from samosa.data.filter import Judged, RuleSet, sort_lines
 from samosa.data.filter.tally import Tally, Totals, merge
 from samosa.data.lines import BLOCK, line_writer
-from samosa.data.manifest import Chunk, chunks_of, format_of
+from samosa.data.manifest import Chunk, chunks_of, format_of, whole
 from samosa.data.parallel import Counts, Result
 from samosa.data.sidecars import (
     BOM,
@@ -50,6 +50,11 @@ class Sifted:
     first_broken: str | None
     """Where the first line that is no conversation stands, and why it is none."""
 
+    @property
+    def reasons(self) -> dict[str, int]:
+        """Rows that each rule rejects, those that reject any."""
+        return {name: hits.rows for name, hits in self.totals.rules.items() if hits.rows}
+
 
 @dataclass(frozen=True)
 class Left:
@@ -81,9 +86,8 @@ def sift(
     chunks = chunks_of([place.source for place in places], chunk_bytes=chunk_bytes)
     parts = out / PARTS
     work = partial(sift_chunk, rules=rules)
-    part_key = f"{VERSION} {rules.key}"
     results = parallel.map_chunks(
-        work, chunks, parts, key=part_key, workers=workers, rank=rank, of=of, progress=progress
+        work, chunks, parts, key=_part_key(rules), workers=workers, rank=rank, of=of, progress=progress
     )
     with parallel.alone(parts):
         if (found := _finished(places, out, key)) is not None:  # another rank was quicker, and its parts are merged
@@ -95,6 +99,16 @@ def sift(
         sifted = [_merged(place, list(own)) for place, (_, own) in zip(places, by_file, strict=True)]
         _record(sifted, out, key)
         parallel.remove(results, parts)
+    return sifted
+
+
+def sift_one(place: Place, *, rules: RuleSet) -> Sifted:
+    """Filter one file to its place, in this process; a stage of a phase keeps its own record of what is done."""
+    parts = place.kept.parent / PARTS
+    work = partial(sift_chunk, rules=rules)
+    results = parallel.map_chunks(work, [whole(place.source)], parts, key=_part_key(rules), workers=1)
+    sifted = _merged(place, results)
+    parallel.remove(results, parts)
     return sifted
 
 
@@ -148,6 +162,10 @@ def _from_line(tally: Counts, passed: int) -> Counts:
     for example in [*found, *(e for hits in tally["rules"].values() for e in hits["examples"])]:
         example["where"] += passed
     return tally
+
+
+def _part_key(rules: RuleSet) -> str:
+    return f"{VERSION} {rules.key}"
 
 
 def _key(places: Sequence[Place], rules: RuleSet, chunk_bytes: int) -> str:

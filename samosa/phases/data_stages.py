@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from samosa import home
 from samosa.chat.conversation import Conversation
-from samosa.data import fence, filters, generate, mix
+from samosa.data import fence, generate, mix, sifting
+from samosa.data.filter import Rule, RuleSet, load_rules
+from samosa.data.filter.rules import ENGINE
+from samosa.data.sidecars import place_of
 from samosa.errors import BadInput
 from samosa.eval.settings import Gate
-from samosa.phases import mixing
-from samosa.phases.doctor import source_path
+from samosa.phases import mixing, premixed
+from samosa.phases.doctor import Check, check_sources, source_path
 from samosa.phases.mixing import TRAINING, VALIDATION
 from samosa.phases.settings import Filter, Gen, Mix, MixSource
 from samosa.phases.sizes import cpu_size
 from samosa.phases.stage import ABSENT, Done, Facts, Named, Stage, Work
+
+STRUCTURE = "joint"
+"""The rule set with every rule that a phase may name."""
 
 
 def gen_stage(gen: Gen, *, prefix: str = "") -> Stage:
@@ -58,19 +64,19 @@ def generated(gen: Gen, kind: str, rows: int, *, seed: int | None = None) -> Ite
 def filter_stage(settings: Filter, raw: Stage, gen: Gen, *, prefix: str = "") -> Stage:
     """filter: the generated rows that pass every rule; the others stand beside them with all their reasons."""
     rules = {kind: rules_for(settings, kind) for kind in gen.rows}
-    distinct = {name for names in rules.values() for name in names}
+    distinct = {rule.name for chosen in rules.values() for rule in chosen.rules}
     what = f"{len(distinct)} rules on {sum(gen.rows.values()):,} conversations"
 
     def run(work: Work) -> Facts:
-        source = work.made["raw"].directory
         kept, rejected, reasons = {}, 0, {}
-        for kind, names in rules.items():
-            report = filters.sift(
-                source / f"{kind}.jsonl", work.out / f"{kind}.jsonl", work.out / f"{kind}.rejected.jsonl", rules=names
-            )
-            kept[kind], rejected = report.kept, rejected + report.rejected
-            if report.reasons:
-                reasons[kind] = dict(report.reasons)
+        for kind, chosen in rules.items():
+            place = place_of(work.made["raw"].directory / f"{kind}.jsonl", work.out)
+            sifted = sifting.sift_one(place, rules=chosen)
+            if sifted.first_broken is not None:
+                raise BadInput(sifted.first_broken, hint="mend or delete that line")
+            kept[kind], rejected = sifted.totals.kept, rejected + sifted.totals.rejected
+            if sifted.totals.rejected:
+                reasons[kind] = sifted.reasons
         if empty := [kind for kind, count in kept.items() if count == 0]:
             raise BadInput(f"every {empty[0]} row was rejected", hint=f"reasons: {reasons[empty[0]]}")
         said = f"{sum(kept.values()):,} kept, {rejected:,} rejected" + (f" {reasons}" if reasons else "")
@@ -81,18 +87,22 @@ def filter_stage(settings: Filter, raw: Stage, gen: Gen, *, prefix: str = "") ->
         what,
         run,
         inputs={"raw": raw},
-        settings={"rules": rules},
-        version=filters.VERSION,
+        settings={"rules": {kind: [_versioned(rule) for rule in chosen.rules] for kind, chosen in rules.items()}},
+        version=ENGINE,
         size=lambda ctx: cpu_size("filter", what, ctx),
     )
 
 
-def rules_for(settings: Filter, kind: str) -> list[str]:
+def rules_for(settings: Filter, kind: str) -> RuleSet:
     """The rules that rows of one kind must pass. Raises BadInput for a name that is no rule."""
+    there = load_rules(STRUCTURE)
     names = [*settings.common, *settings.extra.get(kind, [])]
-    for name in names:
-        filters.rule_named(name)
-    return names
+    return replace(there, name=kind, rules=tuple(there.rule(name) for name in names))
+
+
+def _versioned(rule: Rule) -> str:
+    """A rule's name, and its version once it is not the first."""
+    return rule.name if rule.version == 1 else f"{rule.name}@{rule.version}"
 
 
 def mix_stage(settings: Mix, clean: Stage | None, *, gate: Gate | None = None, prefix: str = "") -> Stage:
@@ -100,6 +110,8 @@ def mix_stage(settings: Mix, clean: Stage | None, *, gate: Gate | None = None, p
 
     With a `gate`, its probes are kept out: a training row that asks one of them is an error.
     """
+    if settings.made is not None:
+        return _made_stage(settings.made, gate, prefix)
     sources = mixing.here(settings.sources)
     files: dict[str, Stage | Path | Named] = {s.name: _file(s, sources) for s in settings.sources if s.path is not None}
     what = f"{len(sources)} sources: {', '.join(map(mixing.amount, sources))}"
@@ -125,6 +137,31 @@ def mix_stage(settings: Mix, clean: Stage | None, *, gate: Gate | None = None, p
         version=mix.VERSION,
         size=lambda ctx: cpu_size("mix", what, ctx),
     )
+
+
+def _made_stage(made: str, gate: Gate | None, prefix: str) -> Stage:
+    """mix: what `samosa mix` wrote."""
+    what = f"the mix in {made}"
+
+    def run(work: Work) -> Facts:
+        facts = premixed.take(made, work.out)
+        refuse_overlap(mix.read_rows(work.out / TRAINING), gate)
+        return facts
+
+    return Stage(
+        f"{prefix}mix",
+        what,
+        run,
+        inputs={name: premixed.folder_of(made) / name for name in (TRAINING, VALIDATION)},
+        settings={"made": True},
+        version=mix.VERSION,
+        size=lambda ctx: cpu_size("mix", what, ctx),
+    )
+
+
+def check_mix(settings: Mix) -> list[Check]:
+    """What a mix needs on this machine: the files of its sources, or a mix made before."""
+    return check_sources(settings.sources) if settings.made is None else [premixed.check(settings.made)]
 
 
 def check_names(settings: Mix, gen: Gen) -> None:
@@ -173,7 +210,9 @@ def write_lines(path: Path, rows: Iterator[Mapping[str, Any]]) -> int:
 
 
 def estimated_tokens(settings: Mix, gen: Gen) -> int:
-    """About how many tokens an epoch of the mix has, by the recipe's rows and tokens a row."""
+    """About how many tokens an epoch of the mix has, by the recipe's rows and tokens a row or a mix made before."""
+    if settings.made is not None:
+        return premixed.tokens_of(settings.made)
     rows = mixing.expected_rows(settings, {s.name: s.about_rows or gen.rows[s.name] for s in settings.sources})
     return sum(rows[source.name] * source.about_tokens for source in settings.sources)
 

@@ -235,7 +235,7 @@ def _json(sifted: Sequence[Sifted], total: Totals, out: Path, rules: RuleSet, wa
             "file": str(file.place.source),
             **_numbers(file.totals),
             "unread": file.unread,
-            "reasons": {name: hits.rows for name, hits in file.totals.rules.items() if hits.rows},
+            "reasons": file.reasons,
             "out": str(file.place.kept),
         }
         for file in sifted
