@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -41,7 +42,7 @@ def run(options: Options, *, out: Path | None = None) -> int:
     recipe, a file or a row that is wrong, NotReady where the disk is full; what the folder held is then as it was.
     """
     settings = load(MixAlone, "mix", recipe=options.recipe, sets=options.sets).mix
-    out = out or home.root() / "data" / "mix"
+    given, out = out, out or home.root() / "data" / "mix"
     _check(settings, out)
     checks = doctor.check_sources(settings.sources)
     if options.plan and any(check.error for check in checks):
@@ -64,7 +65,7 @@ def run(options: Options, *, out: Path | None = None) -> int:
             console.say(f"✓ {said(files, mixed.shares)} in {out}")
     if options.json:
         console.emit_json({"plan": options.plan, "out": str(out), **account})
-    console.say(_next(options, out, mixed.shares))
+    console.say(_next(options, given, out))
     return 0
 
 
@@ -120,15 +121,15 @@ def warnings(settings: Mix, shares: Sequence[Share]) -> list[str]:
         domain = asked[share.source].domain or share.source
         domains[domain] = domains.get(domain, 0.0) + share.supervised_share
     found = [
-        f"{domain} makes {part:.0%} of the supervised tokens, more than mix.max_share = {settings.max_share:g}"
+        f"{domain} has {part:.1%} of the supervised tokens, more than mix.max_share = {settings.max_share:g}"
         for domain, part in domains.items()
         if part > settings.max_share and len(domains) > 1
     ]
     for share in shares:
         distinct, rows = share.taken - share.validation, asked[share.source].rows
         if share.epochs > settings.max_epochs:
-            often = f"each of its {distinct:,} rows is seen {share.epochs:.4g} times"
-            found.append(f"{share.source}: {often}, more than mix.max_epochs = {settings.max_epochs:g}")
+            seen = f"its {distinct:,} rows are seen {share.epochs:.4g} times"
+            found.append(f"{share.source}: {seen}, more than mix.max_epochs = {settings.max_epochs:g}")
         if rows is not None and share.taken < rows:
             found.append(f"{share.source}: {rows:,} rows were asked for and {share.taken:,} are all there are")
         if share.repeated:
@@ -136,7 +137,7 @@ def warnings(settings: Mix, shares: Sequence[Share]) -> list[str]:
                 f"{share.source}: {share.repeated:,} rows say what an earlier row of the mix says: samosa dedup"
             )
         if not share.training:
-            found.append(f"{share.source}: none of its rows is trained on; {share.validation:,} are held out")
+            found.append(f"{share.source}: no row is trained on, and {share.validation:,} are held out")
     return found
 
 
@@ -200,6 +201,9 @@ def _guess(settings: Mix, checks: Sequence[doctor.Check], options: Options) -> i
 
 
 def _check(settings: Mix, out: Path) -> None:
+    """Raise BadInput for a recipe that no mix can be made of, and for an `out` that cannot be written to."""
+    if settings.made is not None:
+        raise BadInput("mix.made is for trainings: samosa mix makes what it names", hint="leave mix.made out")
     check_distinct(settings)
     if out.exists() and not out.is_dir():
         raise BadInput(f"--out {out} is a file", hint="name a folder, new or old, for the mix")
@@ -213,12 +217,13 @@ def _check(settings: Mix, out: Path) -> None:
             raise BadInput(f"{source_path(source)} would be written over", hint="name another folder with --out")
 
 
-def _next(options: Options, out: Path, shares: Sequence[Share]) -> str:
+def _next(options: Options, given: Path | None, out: Path) -> str:
     if options.plan:
-        return f"next: samosa mix{flags_of(options)} --out {out}"
-    rows, tokens = sum(share.training for share in shares), sum(share.tokens for share in shares)
-    table = f'name="mix", path="{(out / TRAINING).resolve()}", repeat=1, optional=false, about_rows={rows}'
-    return f"next: samosa sft --plan --set 'mix.sources=[{{{table}, about_tokens={max(1, tokens // max(1, rows))}}}]'"
+        where = "" if given is None else f" --out {shlex.quote(str(given))}"
+        return f"next: samosa mix{flags_of(options)}{where}"
+    there = out.resolve()
+    made = there.relative_to(home.root()) if there.is_relative_to(home.root()) else there
+    return f"next: samosa sft --plan --set {shlex.quote(f'mix.made={made}')}"
 
 
 def _sum(shares: Sequence[Share]) -> Share:

@@ -13,10 +13,11 @@ from samosa.eval import probes
 from samosa.eval.gate import GateResult
 from samosa.eval.settings import Gate
 from samosa.hub.publish import RECORD, Card, publish
-from samosa.phases import doctor, runs
+from samosa.phases import runs
 from samosa.phases.command import Command, carry_out, flags_of, sets_of
 from samosa.phases.data_stages import (
     TRAINING,
+    check_mix,
     check_names,
     estimated_tokens,
     filter_stage,
@@ -56,7 +57,7 @@ def run(options: Options) -> int:
         checks=[
             processes,
             (needs_init, lambda shelf: init.checks()),
-            (frozenset({"mix"}), lambda shelf: doctor.check_sources(cfg.mix.sources)),
+            (frozenset({"mix"}), lambda shelf: check_mix(cfg.mix)),
             *others,
         ],
         ended=lambda outcome: _ended(cfg, options, outcome),

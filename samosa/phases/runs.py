@@ -9,7 +9,7 @@ from samosa.model.config import ModelConfig
 from samosa.phases import doctor
 from samosa.phases.base_stages import check_corpus, pack_stage, pretrain_stage, tokenizer_stage
 from samosa.phases.command import Checker, Command, carry_out, flags_of, sets_of
-from samosa.phases.data_stages import check_names, estimated_tokens, filter_stage, gen_stage, mix_stage
+from samosa.phases.data_stages import check_mix, check_names, estimated_tokens, filter_stage, gen_stage, mix_stage
 from samosa.phases.doctor import Check
 from samosa.phases.fit import Machine, check_tag, sft_stage
 from samosa.phases.horizon import Horizon
@@ -38,7 +38,7 @@ def run_sft(options: Options) -> int:
         checks=[
             processes,
             (frozenset({"sft"}), lambda shelf: init.checks()),
-            (frozenset({"mix"}), lambda shelf: doctor.check_sources(cfg.mix.sources)),
+            (frozenset({"mix"}), lambda shelf: check_mix(cfg.mix)),
             *others,
         ],
         ended=lambda outcome: trained(outcome, "sft", f"samosa eval --tag {cfg.tag}{flags_of(_recipe_only(options))}"),

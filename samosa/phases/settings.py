@@ -82,6 +82,8 @@ class MixSource(Recipe):
 class Mix(Recipe):
     """What a model is fine-tuned on."""
 
+    made: str | None = None
+    """A folder that `samosa mix` wrote, relative to $SAMOSA_HOME, to train on as it is; the rest is then not asked."""
     seed: int
     validation: float = Field(gt=0, lt=0.5)
     """Share of the distinct rows held out, chosen by their content so that no copy of them is trained on."""

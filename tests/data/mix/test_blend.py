@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import random
 import resource
 import tempfile
 from collections import Counter
@@ -92,6 +93,20 @@ def test_one_seed_gives_one_order_and_another_seed_another_of_the_same_rows(tmp_
     first, again, other = (both(tmp_path, sources, seed=seed)[0] for seed in (1, 1, 2))
     assert first == again != other
     assert sorted(first.splitlines()) == sorted(other.splitlines())
+
+
+def test_the_order_is_that_of_a_seeded_shuffle_of_all_rows_in_the_recipes_order(tmp_path):
+    """Trainings of earlier versions are found again: their rows were these, in this order."""
+    texts = {"b": numbered("b", 30), "a": numbered("a", 10)}
+    sources = [MixSource(name, pool(tmp_path, name, texts[name]), repeat=2 + len(name)) for name in texts]
+    _, training, validation = mixed(tmp_path, sources, seed=7, validation_share=0.2)
+    rows = [row for name in texts for row in [text for text in texts[name] if not held_out(text, 0.2)] * 3]
+    random.Random("mix:7").shuffle(rows)
+    assert questions(training) == rows
+    assert questions(validation) == [text for name in texts for text in texts[name] if held_out(text, 0.2)]
+    sampled = random.Random("mix:7:a").sample(range(10), 4)
+    _, training, _ = mixed(tmp_path, [MixSource("a", tmp_path / "a.jsonl", rows=4)], seed=7)
+    assert set(questions(training)) == {f"a {n}" for n in sampled}
 
 
 def test_a_sample_does_not_depend_on_what_else_is_mixed_or_in_which_order(tmp_path):
