@@ -62,3 +62,24 @@ def quiet_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """A Hub on this machine, empty, that every Hub client of this process talks to."""
+    from huggingface_hub import constants
+
+    from tests.hub_server import Hub
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    with Hub() as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        yield server
+
+
+@pytest.fixture
+def slept(monkeypatch) -> list[float]:
+    """Nobody waits: these are the seconds that would have passed."""
+    seconds: list[float] = []
+    monkeypatch.setattr("time.sleep", seconds.append)
+    return seconds

@@ -20,7 +20,7 @@ from samosa.home import NAME, CheckpointRef
 from samosa.phases.settings import KnownCheckpoint, known_checkpoints
 
 Namespace = Literal["source", "tag"]
-COLUMNS = ("source", "phase", "rows", "tokens", "download", "on disk", "at most", "licence", "")
+COLUMNS = ("source", "phase", "rows", "tokens", "download", "on disk", "at most", "licence")
 
 
 @dataclass(frozen=True)
@@ -228,6 +228,9 @@ def _tokenizer() -> Tokenizer | None:
 def _plan(options: Options, asked: Asked, chosen: Sequence[Chosen]) -> int:
     entries = [_entry(what, asked) for what in chosen]
     console.table(COLUMNS, [_line(entry) for entry in entries])
+    for entry in entries:
+        if entry["note"]:
+            console.say(f"{entry['name']}: {entry['note']}")
     sources = [entry for entry in entries if entry["rows"] is not None and entry.get("needs") is None]
     total = {key: sum(entry[key] for entry in sources) for key in ("rows", "tokens", "download_bytes", "bytes")}
     at_most = total["bytes"] + max((entry["peak_bytes"] - entry["bytes"] for entry in sources), default=0)
@@ -256,7 +259,12 @@ def _entry(what: Chosen, asked: Asked) -> dict[str, Any]:
         nothing = dict.fromkeys(
             ("phase", "rows", "tokens", "download_bytes", "bytes", "peak_bytes", "license", "basis")
         )
-        return {"name": what.name, "repo": known.repo, **nothing, "note": f"checkpoint of {known.about}"}
+        return {
+            "name": what.name,
+            "repo": known.repo,
+            **nothing,
+            "note": f"a checkpoint, its size is known when it is pulled: {known.about}",
+        }
     job = _job(what, asked)
     source = job.source
     largest = source.upstream.bytes // 10  # sources come in ten files and more, or are small
@@ -287,30 +295,29 @@ def _note(what: Chosen, *, pulled: bool) -> str:
     source = what.source
     assert source is not None
     if pulled:
-        return "pulled ✓"
+        return "was pulled; these are its own figures"
     if what.instead_of is not None:
-        return f"substitute of {what.instead_of}: {known_sources()[what.instead_of].needs}"
+        return f"stands in for {what.instead_of}: {known_sources()[what.instead_of].needs}"
     if source.needs is not None:
-        return f"{source.needs}; substitute: {source.substitute}"
+        return f"cannot be pulled: {source.needs}; its substitute is {source.substitute}"
     if source.gated:
-        have = "HF_TOKEN is there" if remote.token() else "needs HF_TOKEN"
-        return f"gated, {have}; substitute: {source.substitute}"
+        have = "HF_TOKEN is there" if remote.token() else "it needs HF_TOKEN in ~/.api_keys, and its terms accepted"
+        return f"gated, {have}; its substitute is {source.substitute}"
     return ""
 
 
 def _line(entry: dict[str, Any]) -> list[str]:
     if entry["rows"] is None:
-        return [entry["name"], *[""] * 7, entry["note"]]
+        return [entry["name"], *["—"] * 7]
     sizes = [_bytes(entry[key]) for key in ("download_bytes", "bytes", "peak_bytes")]
-    counts = [_count(entry["rows"]), _count(entry["tokens"])]
-    return [entry["name"], entry["phase"], *counts, *sizes, entry["license"], entry["note"]]
+    return [entry["name"], entry["phase"], _count(entry["rows"]), _count(entry["tokens"]), *sizes, entry["license"]]
 
 
 def _count(number: float) -> str:
     """13,000 or 360 M or 2.0 B."""
     if number < 1e6:
         return f"{number:,.0f}"
-    return f"{number / 1e9:.1f} B" if number >= 1e9 else f"{number / 1e6:.1f} M"
+    return f"{number / 1e9:.1f} B" if number >= 0.9995e9 else f"{number / 1e6:.1f} M"
 
 
 def _bytes(number: float) -> str:

@@ -33,12 +33,17 @@ def files_of(source: Source, card: str, paths: Sequence[str], *, name: str) -> l
             file = Path(folder, path)
             file.parent.mkdir(parents=True, exist_ok=True)
             file.touch()
-        Path(folder, CARD).write_text(card, encoding="utf-8")
+        if card:
+            Path(folder, CARD).write_text(card, encoding="utf-8")
         try:
             builder = datasets.load_dataset_builder(folder, source.config)
         except ValueError as error:
             if "BuilderConfig" not in str(error):
-                raise
+                what = " ".join(str(error).split())[:150]
+                raise NotReady(
+                    f"{source.repo}: its files are not told apart: {what}",
+                    hint=f"look at its card; {_way_on(name, source)}",
+                ) from error
             have = re.findall(r"'([^']+)'", str(error).partition("Available")[2])
             raise _gone(name, source, "config", source.config, have) from error
         except FileNotFoundError as error:
@@ -59,14 +64,14 @@ def tables(path: Path, source: Source, *, where: str) -> Iterator[pa.Table]:
     import datasets
 
     is_parquet = path.name.endswith(".parquet")
-    options: dict[str, Any] = {"columns": list(source.columns)} if is_parquet else {}
     try:
         if is_parquet:  # before its columns are asked for by name
             check_columns(pq.read_schema(path), source.columns, where=where)
         with _quiet():
-            rows = datasets.load_dataset(
-                "parquet" if is_parquet else "json", data_files=[str(path)], split="train", streaming=True, **options
-            )
+            if is_parquet:
+                rows = datasets.Dataset.from_parquet(str(path), streaming=True, columns=list(source.columns))
+            else:
+                rows = datasets.Dataset.from_json(str(path), streaming=True)
             for table in rows.with_format("arrow").iter(batch_size=ROWS_AT_ONCE):
                 check_columns(table.schema, source.columns, where=where)
                 yield table
@@ -101,10 +106,14 @@ REGROUPED = {"wikitext": articles}
 
 
 def _gone(name: str, source: Source, what: str, wanted: str, have: Sequence[str]) -> NotReady:
-    way_on = f"samosa pull {source.substitute}" if source.substitute else f"name one in configs/sources.toml: {name}"
     return NotReady(
-        f"{source.repo} has no {what} {wanted} (any more); there are {', '.join(have) or 'none'}", hint=way_on
+        f"{source.repo} has no {what} {wanted} (any more); there are {', '.join(have) or 'none'}",
+        hint=_way_on(name, source),
     )
+
+
+def _way_on(name: str, source: Source) -> str:
+    return f"samosa pull {source.substitute}" if source.substitute else f"mend {name} in configs/sources.toml"
 
 
 @contextlib.contextmanager
