@@ -134,7 +134,7 @@ def test_no_token_that_another_tool_stored_is_sent(data, tmp_path, monkeypatch):
 def test_a_disk_that_is_full_is_said_before_and_while(data, tmp_path, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr("samosa.home.free_space", lambda path: 10)
-        with pytest.raises(NotReady, match="needs 300.0 kB and its disk has 10 bytes free"):
+        with pytest.raises(NotReady, match=r"needs 300.0 kB and its disk has 10 bytes free"):
             get(tmp_path)
 
     def full(*_):
