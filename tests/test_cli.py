@@ -139,6 +139,12 @@ def test_nothing_said_is_the_options_own_defaults(receive):
             "run",
             {"files": ["a.jsonl", "b.jsonl"], "out": "d", "rules": "joint", "workers": 2, "rank": 1, "of": 3},
         ),
+        (
+            "mix a.jsonl --out d --workers 2 --plan",
+            "phases.mixing",
+            "run",
+            {"files": ["a.jsonl"], "out": "d", "workers": 2},
+        ),
         ("eval --tag a@3 --seed 4", "phases.judging", "run", {"suite": "joint", "seed": 4}),
         (
             "chat --tag a --think --temperature 0.5 --once hi",

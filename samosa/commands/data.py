@@ -82,10 +82,14 @@ def dedup(
 
 @app.command("mix", cls=Command)
 def mix(
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FILES...]", help="Mix these, each once, not the recipe's sources")
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write training and validation here")] = None,
+    workers: flags.Workers = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Show what each source would give, and stop")] = False,
     recipe: flags.Recipe = None,
     sets: flags.Sets = None,
-    plan: Annotated[bool, typer.Option("--plan", help="Show what each source would give, and stop")] = False,
     json: flags.Json = False,
     verbose: flags.Verbose = 0,
 ) -> int:
@@ -96,7 +100,7 @@ def mix(
     from samosa.phases import mixing
 
     options = options_of(recipe=recipe, sets=sets, plan=plan, json=json, verbose=verbose)
-    return mixing.run(options, out=out)
+    return mixing.run(options, files=files or (), out=out, workers=workers)
 
 
 @app.command("pull", cls=Command)

@@ -13,6 +13,7 @@ from samosa.chat.conversation import Conversation
 from samosa.data import fence, generate, mix, sifting
 from samosa.data.filter import Rule, RuleSet, load_rules
 from samosa.data.filter.rules import ENGINE
+from samosa.data.lines import line_writer
 from samosa.data.sidecars import place_of
 from samosa.errors import BadInput
 from samosa.eval.settings import Gate
@@ -200,11 +201,11 @@ def read_mix(done: Done, name: str) -> list[Conversation]:
 
 
 def write_lines(path: Path, rows: Iterator[Mapping[str, Any]]) -> int:
-    """Write rows as JSONL, whole or not at all; returns how many."""
+    """Write rows as JSONL, compressed where the name ends in .zst, whole or not at all; returns how many."""
     count = 0
-    with home.atomic_path(path) as temp, temp.open("w", encoding="utf-8") as file:
+    with home.atomic_path(path) as temp, line_writer(temp) as file:
         for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
             count += 1
     return count
 

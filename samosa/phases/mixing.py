@@ -35,42 +35,45 @@ class MixAlone(Recipe):
     mix: Mix
 
 
-def run(options: Options, *, out: Path | None = None) -> int:
-    """Blend the recipe's sources into a folder, or with --plan show what that would be; returns the exit code.
+def run(options: Options, *, files: Sequence[Path] = (), out: Path | None = None, workers: int | None = None) -> int:
+    """Blend the recipe's sources, or `files`, into a folder, or with --plan show what that would be; returns the exit
+    code.
 
     The folder gets training.jsonl, validation.jsonl and mix.json, its account, written last. Raises BadInput for a
     recipe, a file or a row that is wrong, NotReady where the disk is full; what the folder held is then as it was.
     """
     settings = load(MixAlone, "mix", recipe=options.recipe, sets=options.sets).mix
-    given, out = out, out or home.root() / "data" / "mix"
-    _check(settings, out)
+    if files:
+        settings = settings.model_copy(update={"sources": [_once(path) for path in files], "total": None})
+    folder = out or home.root() / "data" / "mix"
+    _check(settings, folder)
     checks = doctor.check_sources(settings.sources)
-    if options.plan and any(check.error for check in checks):
+    if options.plan and any(check.error for check in checks) and not files:
         return _guess(settings, checks, options)
     doctor.raise_first(checks)
     paths = {source.name: source_path(source) for source in here(settings.sources)}
-    scratch = out.parent / f".{out.name}-parts"
-    with alone(scratch / ".lock"), decided(settings, paths, scratch=scratch) as mixed:
+    scratch = folder.parent / f".{folder.name}-parts"
+    with alone(scratch / ".lock"), decided(settings, paths, scratch=scratch, workers=workers) as mixed:
         account: dict[str, Any] = {
-            "seed": settings.seed,
+            "mix": settings.model_dump(mode="json", exclude_none=True),
             "tokenizer": vocabulary_hash(),
             "sources": [asdict(share) for share in mixed.shares],
         }
         if options.plan:
-            console.say(f"✓ {mixed.size / 1e6:,.1f} MB would be written to {out}")
+            console.say(f"✓ {mixed.size / 1e6:,.1f} MB would be written to {folder}")
         else:
-            files = mixed.write(out / TRAINING, out / VALIDATION)
-            account["files"] = dict(zip((TRAINING, VALIDATION), map(asdict, files), strict=True))
-            home.write_atomic(out / RECORD, json.dumps(account, indent=1) + "\n")
-            console.say(f"✓ {said(files, mixed.shares)} in {out}")
+            written = mixed.write(folder / TRAINING, folder / VALIDATION)
+            account["files"] = dict(zip((TRAINING, VALIDATION), map(asdict, written), strict=True))
+            home.write_atomic(folder / RECORD, json.dumps(account, indent=1) + "\n")
+            console.say(f"✓ {said(written, mixed.shares)} in {folder}")
     if options.json:
-        console.emit_json({"plan": options.plan, "out": str(out), **account})
-    console.say(_next(options, given, out))
+        console.emit_json({"plan": options.plan, "out": str(folder), **account})
+    console.say(_next(options, files, out, folder))
     return 0
 
 
 @contextlib.contextmanager
-def decided(settings: Mix, paths: Mapping[str, Path], *, scratch: Path) -> Iterator[Mixed]:
+def decided(settings: Mix, paths: Mapping[str, Path], *, scratch: Path, workers: int | None = None) -> Iterator[Mixed]:
     """The mix of the sources in `paths` (name -> file), its account shown and nothing written yet.
 
     Tokens are counted with the home's tokenizer where it is there, and otherwise estimated and marked so.
@@ -80,6 +83,11 @@ def decided(settings: Mix, paths: Mapping[str, Path], *, scratch: Path) -> Itera
     for source in settings.sources:
         if source not in sources:
             console.warn(f"{source.name}: {source.path} is not on this machine; the recipe says optional")
+    if not sources:
+        raise BadInput(
+            "none of the mix's sources is on this machine",
+            hint=f"put them there ({', '.join(str(s.path) for s in settings.sources)}), or name files to mix",
+        )
     pools = [mix.MixSource(s.name, paths[s.name], s.repeat, s.rows, s.weight) for s in sources]
     counted = vocabulary_hash() is not None
     with mix.blended(
@@ -89,7 +97,7 @@ def decided(settings: Mix, paths: Mapping[str, Path], *, scratch: Path) -> Itera
         total=settings.total,
         tokenizer=home.tokenizer_dir() if counted else None,
         scratch=scratch,
-        workers=default_workers(),
+        workers=workers or default_workers(),
         progress=_progress(),
     ) as mixed:
         show(mixed.shares, counted=counted)
@@ -217,11 +225,18 @@ def _check(settings: Mix, out: Path) -> None:
             raise BadInput(f"{source_path(source)} would be written over", hint="name another folder with --out")
 
 
-def _next(options: Options, given: Path | None, out: Path) -> str:
+def _once(path: Path) -> MixSource:
+    """A file of one's own as a source; it is there, so that nothing about it need be guessed."""
+    name = path.name.split(".")[0] or path.name
+    return MixSource(name=name, path=str(path.resolve()), repeat=1, optional=False, about_rows=1, about_tokens=1)
+
+
+def _next(options: Options, files: Sequence[Path], out: Path | None, folder: Path) -> str:
     if options.plan:
-        where = "" if given is None else f" --out {shlex.quote(str(given))}"
-        return f"next: samosa mix{flags_of(options)}{where}"
-    there = out.resolve()
+        named = "".join(f" {shlex.quote(str(path))}" for path in files)
+        where = "" if out is None else f" --out {shlex.quote(str(out))}"
+        return f"next: samosa mix{named}{flags_of(options)}{where}"
+    there = folder.resolve()
     made = there.relative_to(home.root()) if there.is_relative_to(home.root()) else there
     return f"next: samosa sft --plan --set {shlex.quote(f'mix.made={made}')}"
 

@@ -176,6 +176,22 @@ def test_a_broken_line_is_named_with_its_file_and_nothing_is_written(pools, caps
     assert {path.name for path in pools.iterdir()} == {"joint.jsonl", "identity.jsonl", "quality.jsonl", "mix.toml"}
 
 
+def test_files_are_mixed_each_once_in_the_place_of_the_recipes_sources(pools, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(pools)
+    run("joint.jsonl", "quality.jsonl", "--out", "blend", "--plan")
+    assert "next: samosa mix joint.jsonl quality.jsonl --out blend" in capsys.readouterr().err
+    run("joint.jsonl", "quality.jsonl", "--out", "blend", "--json", "--workers", 1)
+    assert [(one["source"], one["epochs"]) for one in account(capsys)["sources"]] == [("joint", 1), ("quality", 1)]
+    run("gone.jsonl", "--plan", code=2)
+    assert "gone.jsonl does not exist" in capsys.readouterr().err
+
+
+def test_a_recipe_of_which_nothing_is_there_says_what_it_looked_for(samosa_home, capsys):
+    run(code=2)
+    shown = capsys.readouterr().err
+    assert "none of the mix's sources is on this machine" in shown and "data/creator.jsonl" in shown
+
+
 def test_an_output_that_would_destroy_something_is_refused(pools, capsys):
     run("-r", recipe(pools, "joint repeat = 1"), "--out", pools / "joint.jsonl", code=2)
     assert "is a file" in capsys.readouterr().err

@@ -6,7 +6,7 @@ Disk: beside the output, the rows that are taken, once.
 
 import contextlib
 import hashlib
-import mmap
+import os
 import random
 import shutil
 from array import array
@@ -99,12 +99,12 @@ class Mixed:
         part = np.concatenate([pool.part + first for pool, first in zip(self.pools, firsts[:-1], strict=True)])
         start, size = (np.concatenate([pool.rows[column] for pool in self.pools]) for column in ("start", "size"))
         with ExitStack() as stack:
-            texts = [stack.enter_context(_mapped(path)) for pool in self.pools for path in pool.parts]
+            files = [stack.enter_context(path.open("rb")).fileno() for pool in self.pools for path in pool.parts]
             for first in range(0, len(rows), AT_ONCE):
                 some = rows[first : first + AT_ONCE]
-                ends = start[some] + size[some]
-                for which, begin, end in zip(part[some].tolist(), start[some].tolist(), ends.tolist(), strict=True):
-                    yield texts[which][begin:end]
+                places = (column[some].tolist() for column in (part, size, start))
+                for which, length, at in zip(*places, strict=True):
+                    yield os.pread(files[which], length, at)  # mapped files would count as memory of this process
 
 
 @contextlib.contextmanager
@@ -217,15 +217,3 @@ def _write(path: Path, lines: Iterator[bytes]) -> Written:
             digest.update(line)
             rows += 1
         return Written(rows, file.tell(), digest.hexdigest())
-
-
-@contextlib.contextmanager
-def _mapped(path: Path) -> Iterator[bytes | mmap.mmap]:
-    """A file's bytes, read as they are asked for."""
-    if not path.stat().st_size:  # nothing can be mapped, and a chunk of a long line has no rows
-        yield b""
-        return
-    with path.open("rb") as file:
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    with mapped:
-        yield mapped

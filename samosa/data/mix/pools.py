@@ -98,14 +98,11 @@ def read_pool(
     return Pool(source, read, [result.folder / LINES for result in done], which, np.concatenate(tables))
 
 
-def as_line(row: Conversation) -> bytes:
-    """A row as a mix has it: a line with the name of its source."""
-    return json.dumps({"source": row.source, **to_row(row)}, ensure_ascii=False).encode() + b"\n"
-
-
-def content_hash(row: Conversation) -> bytes:
-    """sha256 of what is said, whatever the source and the layout."""
-    return hashlib.sha256(json.dumps(to_row(row), sort_keys=True, ensure_ascii=True).encode()).digest()
+def as_written(row: Conversation) -> tuple[bytes, bytes]:
+    """A row's line in a mix, which names its source, and the sha256 of what is said, whatever the source and layout."""
+    said = to_row(row)
+    line = json.dumps({"source": row.source, **said}, ensure_ascii=False).encode() + b"\n"
+    return line, hashlib.sha256(json.dumps(said, sort_keys=True, ensure_ascii=True).encode()).digest()
 
 
 def _sample(source: MixSource, there: int, seed: int) -> NDArray[np.int64]:
@@ -130,9 +127,8 @@ def _read_part(
             row = _parsed(raw, at, chunk, name)
             if wanted is not None and number - 1 not in wanted:
                 continue
-            line = as_line(row)
-            digest = int.from_bytes(content_hash(row)[:8], "big")
-            table.append((start, len(line), digest, *count(row, counter)))
+            line, digest = as_written(row)
+            table.append((start, len(line), int.from_bytes(digest[:8], "big"), *count(row, counter)))
             start += out.write(line)
     np.save(folder / INDEX, np.array(table, dtype=ROW), allow_pickle=False)
     return {"rows": number}
