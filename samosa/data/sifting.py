@@ -127,7 +127,7 @@ def sift_chunk(chunk: Chunk, folder: Path, *, rules: RuleSet) -> Counts:
             if judged.broken is not None:
                 broken.write(broken_record(judged.where, judged.broken, judged.line))
             elif judged.reasons:
-                bad.write(_rejected(judged))
+                bad.write(rejected_record(judged))
             else:
                 good.write(judged.line + b"\n")
         for where, why in rows.unread:
@@ -135,7 +135,7 @@ def sift_chunk(chunk: Chunk, folder: Path, *, rules: RuleSet) -> Counts:
     return {"tally": tally.as_dict(), "lines": rows.passed, "unread": len(rows.unread)}
 
 
-def _rejected(judged: Judged) -> bytes:
+def rejected_record(judged: Judged) -> bytes:
     """The record of a rejected row: its line, every reason, and the row itself, byte for byte."""
     reasons = [reason._asdict() for reason in judged.reasons]
     row = judged.line.removeprefix(BOM).strip()

@@ -79,7 +79,7 @@ def run(
     if options.plan:
         from samosa.phases.filter_plan import show_plan
 
-        return show_plan(options, recipe, places, folder, rules=chosen, workers=hands, of=of)
+        return show_plan(options, places, folder, rules=chosen, sample=recipe.sample, workers=hands, of=of)
     home.require_writable(folder)
     size = recipe.chunk_mb * MB
     with Watch(chosen, len(chunks_of(named, chunk_bytes=size)[rank::of])) as watch:

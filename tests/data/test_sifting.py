@@ -1,4 +1,4 @@
-"""The filter's files: what passes keeps its bytes, what does not is nowhere lost, and no cutting or kill is seen in it."""
+"""The filter's files: what passes keeps its bytes, nothing is lost, and no cutting or kill is seen in them."""
 
 import base64
 import gzip

@@ -70,7 +70,7 @@ def rule_lines(rules: RuleSet, totals: Totals) -> list[RuleLine]:
     return sorted(lines, key=lambda line: (-line.rows, line.name))
 
 
-def interval(hits: int, of: int) -> tuple[float, float]:
+def interval(hits: float, of: float) -> tuple[float, float]:
     """The 95 % interval of a rate (Wilson 1927, equation for the score interval); (0, 1) of nothing."""
     if of == 0:
         return 0.0, 1.0
