@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,20 +13,24 @@ from functools import partial
 from pathlib import Path
 
 from samosa import console, home
+from samosa.chat.tokenizer import Tokenizer
 from samosa.data import parallel, shards
 from samosa.data.manifest import Chunk, chunks_of, format_of
 from samosa.data.parallel import Result
-from samosa.data.tokens import placing, register, sorting
+from samosa.data.tokens import making, placing, register, sorting
 from samosa.data.tokens.placing import SHARD, Run, Shard, shard_name
 from samosa.data.tokens.reading import footer_of
 from samosa.data.tokens.register import Role
 from samosa.data.tokens.settings import Tokenize
+from samosa.data.tokens.shard import token_folder, write_token_shard
+from samosa.data.tokens.sorting import Stretch
 from samosa.errors import BadInput, NotReady
 from samosa.phases.init import sampled
 from samosa.phases.stage import clock
 
 VERSION = "1"  # raise it when the same text gives other shards
 MB = 1_000_000
+VALIDATION = "validation.json"  # the plan of what is held out
 STRETCH = 4  # bytes of text in a byte of zst or gz, about
 
 
@@ -35,6 +40,7 @@ class Job:
 
     cfg: Tokenize
     files: list[Path]
+    tokenizer: Tokenizer
     workers: int
 
     def __post_init__(self) -> None:
@@ -71,7 +77,7 @@ class Job:
         return placing.next_number(self.folder, first=self.cfg.first_shard, aside=names, asked=asked)
 
     def add(self, asked: int | None) -> Run:
-        """Make the text shards that are not in their place yet; the run is done then."""
+        """Make the text shards and token shards that are not in their place yet; the run is done then."""
         run, first = self.found, self.first(asked)
         if run.done:
             gone = [shard.name for shard in run.shards if not (self.folder / shard.name).is_file()]
@@ -86,17 +92,31 @@ class Job:
         before = self._untouched()
         self._forget_abandoned()
         try:
-            chunks, made = self._written(run, makes_validation)
+            planned, parts = self._made(run, first, makes_validation)
         except BadInput:
             self.clear(run)  # the files have to change, and then none of it is of use
             raise
         if not run.shards:
-            run.shards = _shards(chunks, made, first, self.cfg.validation)
+            run.shards = [_shard(part, parts[part.whole], first, self.cfg.validation) for part in planned]
             run.save()
-        run.place([result.folder / "shard.parquet" for result in made])
+        run.place([parts[part.whole].folder / sorting.TEXT_SHARD for part in planned])
+        for shard, part in zip(run.shards, planned, strict=True):
+            if not self._tokens_of(shard).is_dir():
+                self._write_tokens(shard, [parts[piece].folder for piece in part.pieces])
         register.prove_untouched(before, workers=self.workers)
         console.say(f"✓ {len(before)} older files untouched: bytes, sha256 and time are as before")
+        run.done = True
+        run.save()
         return run
+
+    def _tokens_of(self, shard: Shard) -> Path:
+        return token_folder(self.folder / shard.name, self.tokenizer.hash)
+
+    def _write_tokens(self, shard: Shard, pieces: Sequence[Path]) -> None:
+        text = {"name": shard.name, "bytes": shard.bytes, "sha256": shard.sha256}
+        write_token_shard(self._tokens_of(shard), pieces, tokenizer=self.tokenizer, text=text)
+        for piece in pieces:
+            shutil.rmtree(piece)  # its disk is needed for the next
 
     def placed(self, run: Run) -> list[Path]:
         """Where the run's shards lie."""
@@ -158,42 +178,53 @@ class Job:
         files = {path: role for path, role in files.items() if path not in mine}
         return register.check_files(files, workers=self.workers, tell=console.live_line)
 
-    def _written(self, run: Run, makes_validation: bool) -> tuple[list[Chunk], list[Result]]:
-        """Sort the documents and write them as parquet, in the run's work folder."""
+    def _made(self, run: Run, first: int, makes_validation: bool) -> tuple[list[Stretch], dict[Chunk, Result]]:
+        """Sort the documents, and write them as parquet and as ids, all in the run's work folder."""
         cfg, work = self.cfg, run.work
-        size = cfg.chunk_mb * MB
-        digests = work / "kept_out.npy"
-        if not digests.is_file():
-            sorting.write_digests(lambda: shards.documents(self.kept_out), digests)
-        chunks = chunks_of(self.files, chunk_bytes=size)
-        home.require_space(work, int(1.5 * sum(map(text_bytes, self.files))))
-        sort = partial(
-            sorting.sort_chunk,
-            column=cfg.column, seed=cfg.seed, hold_out=cfg.hold_out or 0.0, kept_out=digests, run_bytes=size,
-        )  # fmt: skip
-        parts = parallel.map_chunks(
-            sort, chunks, work / "sorted", key=run.key, workers=self.workers, progress=watch("sorted", len(chunks))
-        )
-        run.counts = {
-            name: sum(part.counts[name] for part in parts)
-            for name in ("documents", "characters", "held_out", "kept_out", "empty")
-        }
-        runs = {
-            name: [part.folder / f"{name}-{i:04d}.npy" for part in parts for i in range(part.counts[name])]
-            for name in (sorting.TRAINING, sorting.HELD)
-        }
-        write = partial(sorting.write_shard, row_group=cfg.row_group, level=cfg.compression_level)
+        runs = self._sorted(run)
         planned = sorting.plan_shards(runs[sorting.TRAINING], work / "shards.json", characters=cfg.shard_characters)
         if not planned:
             raise BadInput("there is no document to train on in these files", hint=left_out(run.counts))
         if makes_validation:
-            held = sorting.plan_shards(runs[sorting.HELD], work / "validation.json", characters=1 << 62)
+            held = sorting.plan_shards(runs[sorting.HELD], work / VALIDATION, characters=sys.maxsize)
             if not held:
                 raise BadInput("not one document is held out for validation", hint="raise it: --set hold_out=0.01")
             planned += held
-        progress = watch("shards written", len(planned))
-        made = parallel.map_chunks(write, planned, work / "made", key=run.key, workers=self.workers, progress=progress)
-        return planned, made
+        make = partial(
+            making.make_part,
+            row_group=cfg.row_group, level=cfg.compression_level, tokenizer_dir=home.tokenizer_dir(),
+        )  # fmt: skip
+        encoded = {shard.name for shard in run.shards if self._tokens_of(shard).is_dir()}  # before a stop
+        names = [_name(part, first, cfg.validation) for part in planned]
+        chunks = [part.whole for part in planned]
+        chunks += [p for part, name in zip(planned, names, strict=True) if name not in encoded for p in part.pieces]
+        key = f"{run.key} {self.tokenizer.hash}"
+        progress = watch("shards written and encoded", len(chunks))
+        results = parallel.map_chunks(make, chunks, work / "made", key=key, workers=self.workers, progress=progress)
+        return planned, {result.chunk: result for result in results}
+
+    def _sorted(self, run: Run) -> dict[str, list[Path]]:
+        """The documents as sorted runs, those to train on and those held out."""
+        cfg, work, size = self.cfg, run.work, self.cfg.chunk_mb * MB
+        home.require_space(work, int(1.5 * sum(map(text_bytes, self.files))))
+        digests = work / "kept_out.npy"
+        if not digests.is_file():
+            sorting.write_digests(lambda: shards.documents(self.kept_out), digests)
+        chunks = chunks_of(self.files, chunk_bytes=size)
+        sort = partial(
+            sorting.sort_chunk,
+            column=cfg.column, seed=cfg.seed, hold_out=cfg.hold_out or 0.0, kept_out=digests, run_bytes=size,
+        )  # fmt: skip
+        progress = watch("pieces of text sorted", len(chunks))
+        parts = parallel.map_chunks(sort, chunks, work / "sorted", key=run.key, workers=self.workers, progress=progress)
+        run.counts = {
+            name: sum(part.counts[name] for part in parts)
+            for name in ("documents", "characters", "held_out", "kept_out", "empty")
+        }
+        return {
+            name: [sorting.run_file(part.folder, name, i) for part in parts for i in range(part.counts[name])]
+            for name in (sorting.TRAINING, sorting.HELD)
+        }
 
     def _forget_abandoned(self) -> None:
         """Remove what stopped runs left a day ago and never came back for: it may be as large as their text."""
@@ -249,11 +280,11 @@ def text_bytes(path: Path) -> int:
     return path.stat().st_size * (1 if found == "plain" else STRETCH)
 
 
-def _shards(chunks: Sequence[Chunk], made: Sequence[Result], first: int, validation: str) -> list[Shard]:
-    """What was written, under the names it is to have: numbered, and what was held out."""
-    named = []
-    for chunk, result in zip(chunks, made, strict=True):
-        held = chunk.path.name == "validation.json"
-        name = validation if held else shard_name(first + chunk.index)
-        named.append(Shard(name=name, role="validation" if held else "shard", **result.counts))
-    return named
+def _shard(part: Stretch, written: Result, first: int, validation: str) -> Shard:
+    role: Role = "validation" if part.whole.path.name == VALIDATION else "shard"
+    return Shard(name=_name(part, first, validation), role=role, **written.counts)
+
+
+def _name(part: Stretch, first: int, validation: str) -> str:
+    """What a shard is called in its place: by number, or as the recipe names what is held out."""
+    return validation if part.whole.path.name == VALIDATION else shard_name(first + part.whole.index)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from samosa import console
-from samosa.chat.tokenizer import Tokenizer
 from samosa.config import Options
 from samosa.data.manifest import Chunk, chunks_of
 from samosa.data.tokens.encoder import DocumentEncoder
@@ -36,9 +35,9 @@ class Guess:
     """Of one processor, to encode it."""
 
 
-def show_plan(options: Options, job: Job, first: int, tokenizer: Tokenizer) -> int:
+def show_plan(options: Options, job: Job, first: int) -> int:
     """Print what the files would come to; returns the exit code."""
-    encoder = DocumentEncoder(tokenizer)
+    encoder = DocumentEncoder(job.tokenizer)
     guesses = [_guess(path, job, encoder) for path in job.files]
     characters, tokens = sum(g.characters for g in guesses), sum(g.tokens for g in guesses)
     count = max(1, round(characters / job.cfg.shard_characters))

@@ -29,7 +29,7 @@ BEFORE_TEXT = rf"[^{BLANKS}\r\n{START}]"
 # A run of blanks that goes up to text gives its last one away. At a line's end the whole run is one piece.
 SPACES = re.compile(rf"  (?={BEFORE_TEXT})")  # begins with a literal: 8 ms/MB
 ANY_BLANKS = re.compile(rf"(?<=[{BLANKS}])(?=[{BLANKS}]{BEFORE_TEXT})")  # 24 ms/MB
-TRIED = 1 << 15  # characters of each call that are encoded both ways, to be sure
+TRIED = 1 << 15  # characters that an encoder encodes both ways at first, to be sure
 TOGETHER = 1 << 20  # characters in one call
 
 
@@ -50,11 +50,12 @@ class DocumentEncoder:
             special_tokens=specials,
         )
         self._allowed = set(specials)
+        self._left_to_try = TRIED
 
     def encode(self, texts: Sequence[str]) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """Ids of all documents end to end, each begun by bos, in `dtype`; and each one's number of ids, [n].
 
-        Raises SamosaError should the ids not be tiktoken's: the first texts of each call are compared.
+        Raises SamosaError should the ids not be tiktoken's: the first texts are compared.
         """
         parts = []
         joined: list[str] = []
@@ -88,11 +89,10 @@ class DocumentEncoder:
         return np.array([self.tokenizer.bos, *self.tokenizer.encode(text)], dtype=self.dtype)
 
     def _compare(self, texts: Sequence[str], ids: NDArray[Any]) -> None:
-        """A little of every call goes through tiktoken as it is: a library's new version could split otherwise."""
-        left, at = TRIED, 0
+        """A little goes through tiktoken as it is: a new version of it could split otherwise."""
+        at = 0
         for text in texts:
-            left -= len(text)
-            if left < 0:
+            if self._left_to_try <= 0:
                 return
             plain = self._alone(text)
             if not np.array_equal(ids[at : at + plain.size], plain):
@@ -101,6 +101,7 @@ class DocumentEncoder:
                     hint="install the version of tiktoken that constraints.txt names",
                 )
             at += plain.size
+            self._left_to_try -= len(text)
 
 
 def id_dtype(vocab_size: int) -> np.dtype[Any]:

@@ -27,6 +27,7 @@ from samosa.errors import BadInput, NotReady
 
 FORMAT = 1
 TOKENS, OFFSETS, HEADER = "tokens.bin", "offsets.npy", "header.json"
+LENGTHS = "lengths.npy"  # of a part: each document's number of ids
 HASH_LETTERS = 16  # of the tokenizer's hash in a folder's name; the header has all of it
 COPIED_AT_ONCE = 1 << 22  # bytes
 
@@ -61,7 +62,7 @@ def write_token_shard(folder: Path, parts: Sequence[Path], *, tokenizer: Tokeniz
     Raises NotReady where the disk is too full.
     """
     dtype, none = id_dtype(tokenizer.vocab_size), np.empty(0, np.int64)
-    lengths = np.concatenate([none, *(np.load(part / "lengths.npy", allow_pickle=False) for part in parts)])
+    lengths = np.concatenate([none, *(np.load(part / LENGTHS, allow_pickle=False) for part in parts)])
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
     with home.atomic_path(folder) as temp:
         temp.mkdir()
