@@ -8,8 +8,6 @@ import json
 from collections import Counter
 from pathlib import Path
 
-import pytest
-
 from samosa.data.filter import judge, load_rules, sort_lines
 
 ROWS = [json.loads(line) for line in (Path(__file__).parent / "labelled.jsonl").read_text().splitlines()]
@@ -31,9 +29,8 @@ def found(name: str) -> dict[str, Counter[str]]:
     return counts
 
 
-@pytest.mark.parametrize("rules", ["default", "strict"])
-def test_every_rule_agrees_with_the_labels(rules):
-    for rule, counts in found(rules).items():
+def test_every_rule_agrees_with_the_labels():
+    for rule, counts in found("strict").items():  # default's rules, and more
         right = counts["right"]
         assert right >= 15, f"{rule}: too few rows to tell"
         assert right / (right + counts["false"]) >= LEAST, f"{rule} rejects {counts['false']} good rows"
@@ -53,7 +50,7 @@ def test_there_are_enough_labels_of_both_kinds_for_every_rule():
 
 
 def test_lines_are_judged_as_rows_are_however_they_are_escaped():
-    rules = load_rules("strict")
+    rules = load_rules("default")
     for escaped in (True, False):
         lines = [json.dumps(labelled["row"], ensure_ascii=escaped).encode() for labelled in ROWS]
         for judged, labelled in zip(sort_lines(rules, enumerate(lines)), ROWS, strict=True):
