@@ -43,6 +43,8 @@ class Row:
 
 def visible(text: str) -> str:
     """What a reader sees of an answer: without thinking, calls and results, and the white space around."""
+    if "<" not in text:
+        return text.strip()
     if THINK_OPEN in text:
         text = THINK_BLOCK.sub("", text)
     if "<|" in text:

@@ -11,7 +11,7 @@ import re2
 
 from samosa.data.filter import alphabets
 from samosa.data.filter.emoji import run_of
-from samosa.data.filter.masks import HIDDEN, ends_in_open_fence
+from samosa.data.filter.masks import HIDDEN, open_fence
 from samosa.data.filter.patterns import Span, options
 
 Find = Callable[[str, str], Iterator[Span]]
@@ -20,12 +20,13 @@ Find = Callable[[str, str], Iterator[Span]]
 
 @dataclass(frozen=True)
 class TextCheck:
-    """Rejects a text where `find` finds something. With a `pattern` (RE2) it is asked only where that matches, and
-    without `find` the pattern alone decides.
+    """Rejects a text where `find` finds something. It is asked only where `pattern` (RE2) matches, or `suspect` is true
+    of what the rule sees; without `find` the pattern alone decides.
     """
 
     pattern: str | None
     find: Find | None
+    suspect: Callable[[str], bool] = bool
 
 
 def emoji_run(*, times: int) -> TextCheck:
@@ -67,26 +68,23 @@ def repeated_line(*, times: int, shortest: int, exact: bool) -> TextCheck:
     lines does not count, and rulers and rows of tables may repeat.
     """
     if exact:
-        return TextCheck(None, lambda words, text: _same_lines(words, times, shortest))
-    return TextCheck(None, lambda words, text: _similar_lines(words, text, times, shortest))
+        return TextCheck(None, lambda words, text: _runs(list(_placed(words)), times, shortest), _same_neighbours)
+    return TextCheck(None, lambda words, text: _similar_lines(words, text, times, shortest), _similar_neighbours)
 
 
-def _same_lines(text: str, times: int, shortest: int) -> Iterator[Span]:
+def _same_neighbours(text: str) -> bool:
     lines = text.split("\n")
-    if len(lines) < times or not any(map(eq, lines, islice(lines, times - 1, None))):
-        return
-    yield from _runs([(line, at) for line, at in _placed(lines)], times, shortest)
+    return any(map(eq, lines, lines[1:]))
+
+
+def _similar_neighbours(text: str) -> bool:
+    lines = list(map(str.strip, text.split("\n")))
+    return any(map(eq, lines, lines[1:]))
 
 
 def _similar_lines(words: str, text: str, times: int, shortest: int) -> Iterator[Span]:
-    lines = words.split("\n")
-    if len(lines) < times:
-        return
-    bare = list(map(str.strip, lines))
-    if not any(map(eq, bare, islice(bare, times - 1, None))):
-        return
     seen = []
-    for line, at in _placed(lines):
+    for line, at in _placed(words):
         key = line.strip()
         start = at + line.index(key)
         original = text[start : start + len(key)]  # two lines of hidden code are equal only if the code is
@@ -94,9 +92,9 @@ def _similar_lines(words: str, text: str, times: int, shortest: int) -> Iterator
     yield from _runs(seen, times, shortest)
 
 
-def _placed(lines: list[str]) -> Iterator[tuple[str, int]]:
+def _placed(text: str) -> Iterator[tuple[str, int]]:
     at = 0
-    for line in lines:
+    for line in text.split("\n"):
         yield line, at
         at += len(line) + 1
 
@@ -129,24 +127,20 @@ def looped_text(*, times: int, longest: int) -> TextCheck:
         ids = np.fromiter((numbers.setdefault(token, len(numbers)) for token in tokens), np.int64, len(tokens))
         for period in range(1, min(longest, len(tokens) // times) + 1):
             wanted = period * (times * (2 if period == 1 else 1) - 1)
-            at = _run_of_true(ids[period:] == ids[:-period], wanted)
-            if at is not None and any(map(str.isalpha, "".join(tokens[at : at + period]))):
-                places = re.finditer(r"\S+", words)
-                spans = list(islice(places, at, at + period + wanted))
-                yield spans[0].start(), spans[-1].end()
-                return
+            for at in _runs_of_true(ids[period:] == ids[:-period], wanted):
+                if any(map(str.isalpha, "".join(tokens[at : at + period]))):
+                    places = re.finditer(r"\S+", words)
+                    spans = list(islice(places, at, at + period + wanted))
+                    yield spans[0].start(), spans[-1].end()
+                    return
 
     return TextCheck(None, find)
 
 
-def _run_of_true(flags: "np.ndarray[tuple[int], np.dtype[np.bool_]]", wanted: int) -> int | None:
-    """Where a run of at least `wanted` true values begins, if there is one."""
-    if len(flags) < wanted:
-        return None
+def _runs_of_true(flags: "np.ndarray[tuple[int], np.dtype[np.bool_]]", wanted: int) -> list[int]:
+    """Where runs of at least `wanted` true values begin."""
     breaks = np.concatenate([[-1], np.flatnonzero(~flags), [len(flags)]])
-    lengths = np.diff(breaks) - 1
-    longest = int(np.argmax(lengths))
-    return int(breaks[longest]) + 1 if lengths[longest] >= wanted else None
+    return [int(breaks[run]) + 1 for run in np.flatnonzero(np.diff(breaks) > wanted)]
 
 
 # ---- the whole text
@@ -156,12 +150,11 @@ def unclosed_fence() -> TextCheck:
     """A fenced block that nothing closes: an answer that was cut off."""
 
     def find(words: str, text: str) -> Iterator[Span]:
-        if "```" in text or "~~~" in text:
-            span = ends_in_open_fence(text)
-            if span is not None:
-                yield span
+        span = open_fence(text)
+        if span is not None:
+            yield span
 
-    return TextCheck(None, find)
+    return TextCheck(None, find, lambda words: "```" in words or "~~~" in words)
 
 
 def non_english(*, share: float, letters: int) -> TextCheck:
@@ -170,12 +163,11 @@ def non_english(*, share: float, letters: int) -> TextCheck:
     """
 
     def find(words: str, text: str) -> Iterator[Span]:
-        if not words.isascii():
-            latin, other = alphabets.letters(words)
-            if other >= letters and other > share * (latin + other):
-                yield 0, len(text)
+        latin, other = alphabets.letters(words)
+        if other >= letters and other > share * (latin + other):
+            yield 0, len(text)
 
-    return TextCheck(None, find)
+    return TextCheck(None, find, lambda words: not words.isascii())
 
 
 TEXT_BUILTINS: dict[str, Callable[..., TextCheck]] = {

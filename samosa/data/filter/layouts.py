@@ -139,7 +139,7 @@ def _message(entry: Any, number: int) -> Message:
 
 def _sound(text: str) -> str:
     """The text, if it can become tokens."""
-    if bad := find_bad_value(text):
+    if ("\0" in text or not text.isascii()) and (bad := find_bad_value(text)):
         raise Broken(bad)
     return text
 

@@ -1,14 +1,15 @@
 """Rules compiled: one RE2 set for all patterns of a scope, so that a text is read once whatever the number of rules."""
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import re2
 
-from samosa.data.filter import masks
 from samosa.data.filter.builtins import TEXT_BUILTINS, TextCheck
+from samosa.data.filter.folding import FOLDED, fold
+from samosa.data.filter.masks import hide
 from samosa.data.filter.patterns import Finder, Span, TimedOut, finder, inline, options, searcher
 from samosa.data.filter.rules import Rule, RuleSet
 from samosa.data.filter.structure import ROW_BUILTINS, RowCheck
@@ -35,16 +36,17 @@ class Group:
 
     def hits(self, text: str) -> list[int]:
         """The rules that reject a text, by their place in `rules`."""
-        words = masks.prose(text) if self.prose else text
+        words = hide(text) if self.prose else text
         found = []
         seen = words
         ids = self.search(words.encode())
         if ids is not None:
             if self.prose and 0 in ids:
-                seen = masks.fold(words)[0]
+                seen = fold(words)[0]
                 ids = self.search(seen.encode()) or []
             found = [slot for i in ids if (slot := self.slots[i]) >= 0 and self._confirms(slot, seen, text)]
-        return found + [slot for slot in self.always if self._confirms(slot, words, text)]
+        asked = [slot for slot in self.always if self.checks[slot].suspect(words)]
+        return found + [slot for slot in asked if self._confirms(slot, words, text)]
 
     def _confirms(self, slot: int, words: str, text: str) -> bool:
         find = self.checks[slot].find
@@ -55,15 +57,32 @@ class Group:
 
     def spans(self, slot: int, text: str) -> Iterator[Span]:
         """Where in the text a rule that rejects it is broken."""
-        words = masks.prose(text) if self.prose else text
+        words = hide(text) if self.prose else text
         if slot in self.always:
             yield from self.finders[slot](words, text)
             return
         places = None
         if self.prose and not words.isascii():
-            words, places = masks.fold(words)
+            words, places = fold(words)
         for start, end in self.finders[slot](words, text):
             yield (start, end) if places is None else (int(places[start]), int(places[end]))
+
+
+def _suspicion(groups: Sequence[Group]) -> Callable[[str], bool]:
+    """Whether a text is to be looked at with care; false for nearly all, and never for one that a rule rejects."""
+    sets = [(group.prose, group.search, [group.checks[slot].suspect for slot in group.always]) for group in groups]
+
+    def suspicious(text: str) -> bool:
+        for prose, search, suspects in sets:
+            words = hide(text) if prose and ("`" in text or "|" in text or "~" in text) else text
+            if search(words.encode()) is not None:
+                return True
+            for suspect in suspects:
+                if suspect(words):
+                    return True
+        return False
+
+    return suspicious
 
 
 @dataclass(frozen=True)
@@ -76,6 +95,7 @@ class Matcher:
     shortest: int
     """The least characters that the rules of length ask for."""
     shortest_answer: int
+    suspicious: Callable[[str], bool]
     plain: bool
     """Whether strings alone can decide: no rule reads other speakers or the parts of an answer."""
 
@@ -106,11 +126,11 @@ def _compile(rules: RuleSet) -> Matcher:
     counted = [(rule.builtin, int((rule.args or {})["at_least"])) for rule, _ in rows if rule.builtin in LENGTHS]
     shortest, shortest_answer = (max((least for name, least in counted if name == kind), default=0) for kind in LENGTHS)
     plain = len(counted) == len(rows) and not any(group.everyone for group in groups)
-    return Matcher(rules.joined, tuple(groups), tuple(rows), shortest, shortest_answer, plain)
+    return Matcher(rules.joined, tuple(groups), tuple(rows), shortest, shortest_answer, _suspicion(groups), plain)
 
 
 def _group(everyone: bool, prose: bool, inside: list[tuple[Rule, TextCheck]]) -> Group:
-    patterns = [masks.FOLDED] if prose else []
+    patterns = [FOLDED] if prose else []
     slots = [-1] if prose else []
     for slot, (_, check) in enumerate(inside):
         if check.pattern is not None:

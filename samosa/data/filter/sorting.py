@@ -37,7 +37,7 @@ class Judged(NamedTuple):
     """As it was given: a byte offset or a row number."""
     line: bytes
     length: int
-    """Characters of the answers, thinking included."""
+    """Characters of the answers, thinking included; of a joined rule set, the line breaks between them, too."""
     reasons: tuple[Reason, ...]
     broken: str | None
     """Why it is no conversation."""
@@ -46,20 +46,18 @@ class Judged(NamedTuple):
 def sort_lines(rules: RuleSet, lines: Iterable[tuple[int, bytes]]) -> Iterator[Judged]:
     """Judge (where, line) pairs, in order. Nothing a line says raises: it is kept, rejected or broken."""
     matcher = compiled(rules)
-    loads, made, plain = orjson.loads, tuple.__new__, matcher.plain
+    loads, made, good, plain = orjson.loads, tuple.__new__, _good, matcher.plain
     for where, line in lines:
         try:
             row = loads(line)
         except orjson.JSONDecodeError:
-            yield _judged(matcher, where, line)
+            yield _odd(matcher, where, line)
             continue
         answers = plain_answers(row) if plain and b"\\u0000" not in line else None
-        if answers is None:
-            yield _judged(matcher, where, line)
-        elif _good(matcher, answers):
-            yield made(Judged, (where, line, sum(map(len, answers)), (), None))
+        if answers is not None and (length := good(matcher, answers)) >= 0:
+            yield made(Judged, (where, line, length, (), None))
         else:
-            yield _judged(matcher, where, line)
+            yield _judged(matcher, where, line, row)
 
 
 def judge(rules: RuleSet, row: Any) -> tuple[Reason, ...]:
@@ -70,22 +68,36 @@ def judge(rules: RuleSet, row: Any) -> tuple[Reason, ...]:
         raise ValueError(str(broken)) from None
 
 
-def _good(matcher: Matcher, answers: list[str]) -> bool:
-    """Whether no rule rejects the answers of a row; quick, because nearly all pass."""
+def _good(matcher: Matcher, answers: list[str]) -> int:
+    """The characters of the answers of a row that no rule can reject, otherwise -1. Quick, because nearly all pass."""
     if matcher.joined and len(answers) != 1:
         answers = ["\n".join(answers)]
-    if sum(map(len, answers)) < matcher.shortest:
-        return False
-    if matcher.shortest_answer and sum(len(visible(text)) for text in answers) < matcher.shortest_answer:
-        return False
-    return not any(group.hits(text) for group in matcher.groups for text in answers)
+    length = 0
+    for text in answers:
+        if matcher.suspicious(text):
+            return -1
+        length += len(text)
+    if length < matcher.shortest:
+        return -1
+    if matcher.shortest_answer and sum([len(visible(text)) for text in answers]) < matcher.shortest_answer:
+        return -1
+    return length
 
 
-def _judged(matcher: Matcher, where: int, line: bytes) -> Judged:
-    """Judge a line with care: it is rejected, broken or of an unusual layout."""
+def _odd(matcher: Matcher, where: int, line: bytes) -> Judged:
+    """Judge a line that is no JSON as it stands; it may begin with a byte order mark."""
     try:
-        messages = messages_of(decode(line))
-        length = sum(len(message.text) for message in messages if message.role == "assistant")
+        return _judged(matcher, where, line, decode(line))
+    except Broken as broken:
+        return Judged(where, line, 0, (), str(broken))
+
+
+def _judged(matcher: Matcher, where: int, line: bytes, row: Any) -> Judged:
+    """Judge a row with care: it is rejected, broken or of an unusual layout."""
+    try:
+        messages = messages_of(row)
+        lengths = [len(message.text) for message in messages if message.role == "assistant"]
+        length = sum(lengths) + (max(0, len(lengths) - 1) if matcher.joined else 0)
         return Judged(where, line, length, _reasons(matcher, messages), None)
     except Broken as broken:
         return Judged(where, line, 0, (), str(broken))
