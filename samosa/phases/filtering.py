@@ -14,6 +14,7 @@ from samosa import console, home
 from samosa.config import Options, Recipe, load
 from samosa.data import parallel, sidecars, sifting
 from samosa.data.filter import RuleSet, load_rules
+from samosa.data.filter.report import write_report
 from samosa.data.filter.tally import Totals, merge
 from samosa.data.manifest import chunks_of, format_of
 from samosa.data.parallel import Result
@@ -21,7 +22,7 @@ from samosa.data.sifting import Left, Sifted
 from samosa.errors import BadInput, NotReady, SamosaError
 from samosa.phases.stage import clock
 
-FILTERED = "filtered"
+FILTERED, REPORT = "filtered", "report.html"
 ROW_COLUMNS = frozenset({"messages", "conversation", "conversations", "chosen"})
 """Columns one of which a parquet file of conversations has."""
 MB = 1_000_000
@@ -209,8 +210,10 @@ def _tell(options: Options, sifted: Sequence[Sifted], out: Path, *, rules: RuleS
     for file in sifted:
         if file.place.kept.name != file.place.source.name:
             console.say(f"kept rows of {file.place.source.name} are JSONL compressed by zstd, {file.place.kept.name}")
+    write_report(out / REPORT, rules, total, settings={"files": len(sifted)}, sampled=False)
     took = f" in {clock(watch.seconds)}: {watch.speed(watch.seconds)}" if watch.fresh_rows else ": they were there"
     console.say(f"{'✗' if bad else '✓'} {total.kept:,} rows kept by the rules {rules.name}, in {out}{took}")
+    console.say(f"report: {out / REPORT}")
     if options.json:
         console.emit_json(_json(sifted, total, out, rules, watch))
     console.say(_next(sifted))
@@ -240,7 +243,7 @@ def _json(sifted: Sequence[Sifted], total: Totals, out: Path, rules: RuleSet, wa
         }
         for file in sifted
     ]
-    whole = {"rules": rules.name, "version": rules.version, "out": str(out), **_numbers(total)}
+    whole = {"rules": rules.name, "version": rules.version, "out": str(out), "report": str(out / REPORT), **_numbers(total)}
     return whole | rates | {"files": files}
 
 
