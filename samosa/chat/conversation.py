@@ -1,10 +1,11 @@
-"""Conversations as JSON rows: reading the layouts of nanochat and its fork, and writing them back."""
+"""Conversations as JSON rows: reading the layouts of nanochat, its fork and others, and writing them back."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from samosa.chat.layouts import as_ours
 from samosa.chat.markup import OUTPUT_END, OUTPUT_START, PYTHON_END, THINK_CLOSE, THINK_OPEN, TOOL_MARKER, TOOL_OPENER
 from samosa.chat.payloads import MAX_DEPTH, call_payload, find_bad_value, result_payload
 from samosa.chat.turns import Conversation, Part, PartKind, Role, Turn, check_order, prose, raw_text
@@ -35,6 +36,7 @@ _PART_HINT = "part types are text, think, python, python_output, tool_call and t
 def parse_row(row: Any, *, source: str, legacy_markers: bool = False) -> Conversation:
     """Read one decoded row: a bare array of messages, {"messages": [...]} or {"conversation": {"messages": [...]}}.
 
+    Messages may also be ShareGPT's, {"conversations": [{"from", "value"}]}, or have OpenAI's tool calls (chat.layouts).
     Well-formed marker text in an assistant's *string* (`<|python_start|>...<|python_end|>` and the output pair) becomes
     calls and results; `legacy_markers` leaves it the ordinary text it is to nanochat. Text in parts is always just
     text. Raises BadInput, its message beginning with `source`, for anything that is not a conversation.
@@ -125,12 +127,12 @@ def _parse(row: Any, where: str, source: str, legacy_markers: bool) -> Conversat
 def _messages(row: Any, where: str) -> list[Any]:
     messages = row
     if isinstance(messages, dict) and "messages" not in messages:
-        messages = messages.get("conversation")
+        messages = messages.get("conversation", messages.get("conversations"))
     if isinstance(messages, dict):
         messages = messages.get("messages")
     if not isinstance(messages, list):
         raise BadInput(f"{where}: {_type(row)} without a list of messages", hint=_ROW_HINT)
-    return messages
+    return as_ours(messages)
 
 
 def _parts(message: dict[str, Any], where: str, legacy_markers: bool) -> list[Part]:
