@@ -2,7 +2,7 @@
 
 A silent search that finds nothing looks just like clean data. So pairs of made-up conversations travel through the
 same reading, hashing and comparing as the real rows, spread over them; they are never written, and no row is ever
-called a duplicate of one. Half-alike pairs (decoys) must stay apart, because merging everything finds everything.
+called a duplicate of one. Pairs not quite alike (decoys) must stay apart, because merging everything finds everything.
 """
 
 import json
@@ -44,13 +44,14 @@ class Plant:
 def pairs_of(count: int, *, near: bool, threshold: float, words: int, seed: int) -> list[Pair]:
     """`count` exact pairs and, where near-duplicates are looked for, as many near ones; and a third as many decoys.
 
-    Near ones are midway between the threshold and 1 in Jaccard similarity of n-grams of `words`, decoys at half of it.
+    Near ones are midway between the threshold and 1 in Jaccard similarity of n-grams of `words`, decoys at four fifths
+    of the threshold: near enough to be compared.
     """
     draw = random.Random(f"canaries {seed}")
     pairs = [_exact(draw) for _ in range(count)]
     if near:
         pairs += [_near(draw, (1 + threshold) / 2, words) for _ in range(count)]
-    return pairs + [_decoy(draw, threshold / 2) for _ in range(math.ceil(count / 3))]
+    return pairs + [_decoy(draw, 0.8 * threshold) for _ in range(math.ceil(count / 3))]
 
 
 def plants_of(pairs: Sequence[Pair], chunks: int, seed: int) -> list[tuple[Plant, ...]]:

@@ -26,7 +26,7 @@ BROKEN, CANARY, WORDLESS = 1, 2, 4
 """Flags of an entry. One without words has no near-duplicates."""
 KEY, NUMBER = 16, 8  # bytes of a row's hash, and of its line number
 TEXTS = 4096  # hashed at once,
-CHARS = 1 << 18  # or as many as have this many characters
+CHARS = 1 << 17  # or as many as have this many characters
 FLAGS_FILE, KEYS_FILE, LINES_FILE, BANDS_FILE = "flags.bin", "keys.bin", "lines.bin", "bands.bin"
 SHINGLES_FILE, SIZES_FILE = "shingles.bin", "sizes.bin"
 VERDICTS_FILE, WANTED_FILE = "verdicts.bin", "wanted.bin"

@@ -1,6 +1,7 @@
 """Files without their duplicates: rows that stay as their bytes, in order; beside them what was dropped, and why."""
 
 import json
+import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -20,10 +21,8 @@ from samosa.data.dedup.chunkwork import (
     DROPPED_FILE,
     FLAGS_FILE,
     LINES_FILE,
-    SHINGLES_FILE,
     STAYS,
     VERDICTS_FILE,
-    WANTED_FILE,
     Verdicts,
 )  # fmt: skip
 from samosa.data.dedup.search import Asked, Found, digest, search, source_lines
@@ -108,15 +107,11 @@ def deduplicate(places: Sequence[Place], out: Path, asked: Asked) -> Report:
         if report is None:
             found = search(asked)
             report = _report(places, found, asked.threshold)
-            sorted_parts = _sorted(asked, found, places)
+            parts = _sorted(asked, found, places)
             for place in places:
-                _write(place, [part for part in sorted_parts if part.chunk.path == place.source])
+                _write(place, [part for part in parts if part.chunk.path == place.source])
             _record(report, places, out, key)
-            for name in (FLAGS_FILE, LINES_FILE, VERDICTS_FILE, WANTED_FILE, SHINGLES_FILE):
-                (asked.parts / name).unlink(missing_ok=True)
-            parallel.remove([*found.results, *found.others, *sorted_parts], asked.parts)
-        else:
-            parallel.remove([], asked.parts)
+        shutil.rmtree(asked.parts, ignore_errors=True)  # those of searches that were given up as well
     return report
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from samosa.chat.payloads import find_bad_value
 from samosa.data.filter.layouts import PLAIN, TEXT_PARTS, Broken, decode, messages_of
 
 ROLE_END, TURN_END = "\x1f", "\x1e"  # white space to str.split, so that no normalised text has them
@@ -87,9 +88,12 @@ def _plain_turns(row: Any) -> list[Turn] | None:
 def _turns(row: Any) -> list[Turn]:
     is_object = isinstance(row, dict)
     if is_object and CONVERSATION_KEYS.isdisjoint(row):
-        if not isinstance(row.get("text"), str) or "\0" in row["text"]:
+        text = row.get("text")
+        if not isinstance(text, str):
             raise Broken(f"neither a conversation nor a text: its keys are {', '.join(map(str, row))[:80] or 'none'}")
-        return [("text", row["text"], "")]
+        if bad := find_bad_value(text):
+            raise Broken(bad)
+        return [("text", text, "")]
     turns = [(message.role, message.text, _more(message.raw)) for message in messages_of(row)]
     if is_object and "chosen" in row and row.get("rejected") is not None:
         turns.append(("rejected", *_rejected(row["rejected"])))

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from samosa.data import parallel
 from samosa.data.dedup import chunkwork
 from samosa.data.dedup.bands import WIDTH, read_band
-from samosa.data.dedup.canaries import Pair, Plant, pairs_of, plants_of
+from samosa.data.dedup.canaries import Kind, Pair, Plant, pairs_of, plants_of
 from samosa.data.dedup.chunkwork import (
     BANDS_FILE,
     BROKEN,
@@ -46,8 +46,8 @@ from samosa.errors import SamosaError
 
 VERSION = 1  # part of every key: raise it when something here finds, hashes or writes otherwise
 BYTES_PER_ROW = 64
-"""The most that the search holds for a row: its verdict (16) and flags (1) throughout; for a while its key and
-the order of keys (16 + 8 + 16 while sorting), later a band's hash and the order of hashes (8 + 8 + 8 + 8 while sorting)."""
+"""The most that the search holds for a row: its verdict (16) and flags (1) throughout; for a while its key and the
+order of keys (16 + 8, and 16 more while they are sorted), later a band's hash and its order (16, and 16 more)."""
 WORKER_BYTES = 200_000_000
 """What a process takes besides: its libraries, a block of rows and their hashes; more for a row of many megabytes."""
 Progress = Callable[[str, int, Result | None], None]
@@ -92,8 +92,6 @@ class Found:
     """Pairs whose shingles were compared."""
     skipped: int = 0
     """Candidates too crowded to compare with all others."""
-    others: tuple[Result, ...] = ()
-    """Of the second reading."""
 
 
 def search(asked: Asked) -> Found:
@@ -119,7 +117,7 @@ def search(asked: Asked) -> Found:
     verdicts["of"][repeats] = firsts[repeats]
     if asked.near is not None:
         _near(asked, asked.near, plants, found, repeats)
-    found.canaries = _checked(pairs, _root_of_canaries(found))
+    found.canaries = _checked(pairs, found)
     return found
 
 
@@ -160,11 +158,10 @@ def _near(asked: Asked, near: Near, plants: Sequence[Sequence[Plant]], found: Fo
     marks = asked.parts / WANTED_FILE
     wanted.tofile(marks)
     work = partial(chunkwork.keep_shingles, plants=plants, words=near.words, wanted=marks, begins=found.begins)
-    others = _map(asked, "collecting shingles", work, f"{asked.key} {digest(wanted.tobytes())}")
-    found.others = tuple(others)
+    shingles = _map(asked, "collecting shingles", work, f"{asked.key} {digest(wanted.tobytes())}")
     candidates = np.flatnonzero(wanted)
-    sets, kinds = _sets(others, asked.parts / SHINGLES_FILE), found.flags[candidates] & CANARY > 0
-    groups = Groups(sets, _sizes(others), kinds, asked.threshold)
+    sets, kinds = _sets(shingles, asked.parts / SHINGLES_FILE), found.flags[candidates] & CANARY > 0
+    groups = Groups(sets, _sizes(shingles), kinds, asked.threshold)
     for band in range(near.banding.bands):
         asked.progress(f"comparing, band {band + 1} of {near.banding.bands}", 0, None)
         for members in meetings(_band(found.results, near, band)[candidates]):
@@ -223,23 +220,16 @@ def _joined(results: Sequence[Result], name: str, kind: np.dtype[Any]) -> NDArra
     return whole
 
 
-def _root_of_canaries(found: Found) -> dict[int, int]:
-    """For each canary's number the entry that it is, or repeats."""
+def _checked(pairs: Sequence[Pair], found: Found) -> dict[str, int]:
+    """How many planted pairs of each kind were seen for what they are. Raises SamosaError unless all were."""
     entries = {
         number: begin + place
         for result, begin in zip(found.results, found.begins, strict=False)
         for place, number in result.counts["canaries"]
     }
-    of = {number: int(found.verdicts["of"][entry]) for number, entry in entries.items()}
-    return {number: entry if of[number] == STAYS else of[number] for number, entry in entries.items()}
-
-
-def _checked(pairs: Sequence[Pair], roots: dict[int, int]) -> dict[str, int]:
-    """How many pairs of each kind are as they should be. Raises SamosaError unless all are."""
     right: dict[str, int] = {pair.kind: 0 for pair in pairs}
     for number, pair in enumerate(pairs):
-        together = roots[2 * number] == roots[2 * number + 1]
-        right[pair.kind] += together != (pair.kind == "decoy")
+        right[pair.kind] += _seen_as(found, entries[2 * number], entries[2 * number + 1]) == pair.kind
     for kind, count in right.items():
         planted = sum(pair.kind == kind for pair in pairs)
         if count < planted:
@@ -249,3 +239,12 @@ def _checked(pairs: Sequence[Pair], roots: dict[int, int]) -> dict[str, int]:
                 hint="this is a fault in samosa or its libraries: reinstall them (make setup), then run it again",
             )
     return right
+
+
+def _seen_as(found: Found, one: int, other: int) -> Kind:
+    """What two entries are to each other, of which one is the first of its kind or both are."""
+    first, second = sorted((one, other))
+    of, near = found.verdicts[second]
+    if of != first:
+        return "decoy"
+    return "exact" if np.isnan(near) else "near"
