@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import random
+from functools import partial
 
 import orjson
 import pytest
@@ -112,7 +113,7 @@ def test_a_rejected_rows_bytes_and_spans_can_be_had_back(tmp_path):
         (said(LONG).replace(b"fox", b"f\xffx"), "not UTF-8"),
         (said(LONG).replace(b"fox", rb"\ud83d"), "surrogate"),
         (b'{"text": "no conversation"}', "no messages"),
-        (b"[" * 100_000, "deep"),
+        (b"[" * 5_000, "deep"),
         (b"\x00\x01\x02", "not JSON"),
     ],
 )
@@ -135,11 +136,11 @@ def test_mended_files_leave_no_broken_lines_behind(tmp_path):
     assert sift(source, out).totals.kept == 2 and not (out / "in.broken.jsonl").exists()
 
 
-def test_workers_ranks_and_cuts_make_the_same_bytes(tmp_path, soak_seed):
+def test_ranks_and_cuts_make_the_same_bytes(tmp_path, soak_seed):
     rng = random.Random(soak_seed)
     source = tmp_path / "in.jsonl"
     source.write_bytes(mixed_rows(rng, 90))
-    ways = [{"workers": 1}, {"workers": 2}, {"workers": 1, "of": 3}]
+    ways = [{}, {"of": 3}, {"of": 2}]
     for number, way in enumerate(ways):
         for rank in rng.sample(range(way.get("of", 1)), way.get("of", 1)):
             last = sift(source, tmp_path / str(number), chunk_bytes=3_000, rank=rank, **way)
@@ -213,8 +214,12 @@ def test_parquet_gives_zst_of_its_rows_and_numbers_them(tmp_path):
 
 @pytest.mark.parametrize("suffix", [".gz", ".zst"])
 def test_what_stands_before_a_broken_frame_is_filtered_and_the_break_told(tmp_path, suffix):
-    compress = gzip.compress if suffix == ".gz" else zstandard.ZstdCompressor(write_checksum=True).compress
-    rows = b"".join(said(f"{LONG} {number} {random.random()}") + b"\n" for number in range(20_000))
+    compress = (
+        partial(gzip.compress, compresslevel=1)
+        if suffix == ".gz"
+        else zstandard.ZstdCompressor(write_checksum=True).compress
+    )
+    rows = b"".join(said(f"{LONG} {number} {random.randbytes(99).hex()}") + b"\n" for number in range(9_000))
     source = tmp_path / f"a.jsonl{suffix}"
     source.write_bytes(compress(rows)[:-9])
     sifted = sift(source, tmp_path / "out")
