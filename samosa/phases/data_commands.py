@@ -37,5 +37,6 @@ def gen_data(
     if options.json:
         console.emit_json({"kind": kind, "rows": count, "path": str(path), "seed": gen.seed if seed is None else seed})
     rules = kind if kind in shipped() else COMMON
-    console.say(f"next: samosa filter {path} --rules {rules} --out {path.with_suffix('')}-clean")
+    clean = path.with_name(f"{path.name.split('.')[0]}-clean")
+    console.say(f"next: samosa filter {path} --rules {rules} --out {clean}")
     return 0

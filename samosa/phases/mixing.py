@@ -152,7 +152,8 @@ def warnings(settings: Mix, shares: Sequence[Share]) -> list[str]:
 def said(files: tuple[Written, Written], shares: Sequence[Share]) -> str:
     """What was written, in one line."""
     training, validation = files
-    return f"{training.rows:,} rows from {len(shares)} sources, {validation.rows:,} held out"
+    sources = "1 source" if len(shares) == 1 else f"{len(shares)} sources"
+    return f"{training.rows:,} rows from {sources}, {validation.rows:,} held out"
 
 
 def here(sources: Sequence[MixSource]) -> list[MixSource]:

@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from samosa.config import Options
 from samosa.errors import BadInput
@@ -23,6 +24,14 @@ def test_the_same_seed_gives_the_same_file_and_another_another(samosa_home, tmp_
         gen_data(Options(), kind="joint", rows=6, out=tmp_path / name, seed=seed)
     a, b, c = ((tmp_path / name).read_text() for name in "abc")
     assert a == b != c
+
+
+def test_a_name_that_ends_in_zst_is_compressed_and_holds_the_same_rows(samosa_home, tmp_path, capsys):
+    for name in ("joint.jsonl", "joint.jsonl.zst"):
+        gen_data(Options(), kind="joint", rows=6, out=tmp_path / name)
+    packed = (tmp_path / "joint.jsonl.zst").read_bytes()
+    assert zstandard.ZstdDecompressor().stream_reader(packed).read() == (tmp_path / "joint.jsonl").read_bytes()
+    assert f"--out {tmp_path / 'joint-clean'}" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_without_out_the_rows_go_into_the_home(samosa_home):
