@@ -38,7 +38,8 @@ def emoji_run(*, times: int) -> TextCheck:
 
 _ALT = r"(?:[^\[\]\n]|\[[^\[\]\n]*\])*"
 _NO_ADDRESS = r"[ \t]*(?:[^()./\n]*|[ .…#]*|https?:/{0,2}|[^()\n:]*placeholder[^()\n:]*)[ \t]*"
-_IMAGE = rf"(?:\A|[^\w)\](])(!\[{_ALT}\](?:\({_NO_ADDRESS}\))?)(?:[^(\[.]|\.(?:\W|\z)|\z)"
+_IMAGE = rf"!\[{_ALT}\](?:\({_NO_ADDRESS}\))?"
+_BEFORE, _BEHIND = r"[\w()\]]", r"[(\[]|\.\w"
 """![words] or ![words](no address). Behind a letter it is a macro, before a bracket or a member something else."""
 _DEFINITION = r"(?m)^ {0,3}\[([^\]\n]+)\]:[ \t]*\S"
 
@@ -46,18 +47,22 @@ _DEFINITION = r"(?m)^ {0,3}\[([^\]\n]+)\]:[ \t]*\S"
 def image_without_url() -> TextCheck:
     """An image of Markdown that names no address, or a word that stands in for one. References are legal."""
     image, definition = re2.compile(f"(?i:{_IMAGE})", options()), re2.compile(_DEFINITION, options())
+    before, behind = re.compile(_BEFORE, re.ASCII), re.compile(_BEHIND, re.ASCII)
 
     def find(words: str, text: str) -> Iterator[Span]:
         defined: set[str] | None = None
         for match in image.finditer(words):
-            if match[1].endswith("]"):
+            start, end = match.span()
+            if (start and before.match(words, start - 1)) or behind.match(words, end):
+                continue
+            if match[0].endswith("]"):
                 if defined is None:
                     defined = {found[1].casefold() for found in definition.finditer(words)}
-                if match[1][2:-1].casefold() in defined:
+                if match[0][2:-1].casefold() in defined:
                     continue
-            yield match.span(1)
+            yield start, end
 
-    return TextCheck(f"(?i:{_IMAGE})", find)
+    return TextCheck(rf"(?i:(?:\A|[^\w()\]]){_IMAGE}(?:[^(\[.]|\.(?:\W|\z)|\z))", find)
 
 
 # ---- repetition
