@@ -51,6 +51,8 @@ class Sample:
     """What the harness failed at; None for a completed sample."""
     crashed: bool = False
     """The engine itself broke, and with it everything that was still to come."""
+    k: int = 0
+    """Which try at the probe this is: 0 is greedy, 1 to K are sampled."""
 
 
 def judge(

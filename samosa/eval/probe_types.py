@@ -56,3 +56,5 @@ class Probe:
     every query; the first that fits wins; nothing fits: no hits). A SearchError: this search fails, on purpose."""
     roadmap: bool = False
     """One of the roadmap's three named probes: it stands outside the per-pattern counts and must pass by itself."""
+    category: str = ""
+    """What the full suite counts it under; empty in the joint suite, which counts by pattern."""

@@ -79,6 +79,8 @@ def sample_line(sample: Sample) -> dict[str, Any]:
     verdict = judgement.verdict if judgement else None
     return {
         "id": sample.probe.id,
+        "k": sample.k,
+        "category": sample.probe.category or sample.probe.pattern,
         "pattern": sample.probe.pattern,
         "template": sample.probe.template,
         "roadmap": sample.probe.roadmap,

@@ -55,7 +55,7 @@ def worse(totals: NDArray[np.int64]) -> float:
     """One-sided exact p-value that nothing got worse: the chance that random signs give these sums of differences, one
     a cluster [G], a total as low.
 
-    The sign-flip test on clusters (Fisher 1935; Good 2005, section 3.2), by convolution, without drawing. With every
+    The sign-flip test on clusters (Fisher 1935), by convolution, without drawing. With every
     total 0, 1 or -1 it is McNemar's test.
     """
     sizes = np.abs(totals[totals != 0])
@@ -89,7 +89,7 @@ def pairs_needed(
     effect: float, rate: float, *, correlation: float = 0.0, level: float = 0.05, power: float = 0.8
 ) -> int:
     """How many pairs tell a difference of `effect` at a pass rate of `rate` (two-sided, normal approximation; Miller
-    2024, arXiv:2411.00640, section 5).
+    2024, arXiv:2411.00640, on power).
 
     Raises ValueError for an effect that is not positive or rates and chances outside (0, 1).
     """
