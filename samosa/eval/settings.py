@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from samosa.config import Recipe
 
@@ -50,8 +50,67 @@ class Gate(Recipe):
         return self
 
 
+class Floor(Recipe):
+    """Two pass rates that the gate must tell apart."""
+
+    bad: NonNegativeFloat
+    """A model must be shown to be above this; one that is not passes at most 1 - confidence of the time."""
+    good: NonNegativeFloat
+    """A model shown to be below this fails."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Floor":
+        if not 0 <= self.bad < self.good <= 1:
+            raise ValueError(f"bad = {self.bad} and good = {self.good} must be rates with bad < good")
+        return self
+
+
+class FullGate(Recipe):
+    """The gate of the full suite: how much is asked, and the four things that must hold."""
+
+    per_category: PositiveInt
+    """Instances of each category in one round."""
+    counts: dict[str, PositiveInt]
+    """Categories that get another number of instances."""
+    samples: PositiveInt
+    """Sampled tries at each instance, besides the greedy one."""
+    temperature: PositiveFloat
+    """Of the sampled tries: what the model is served at."""
+    rounds: PositiveInt
+    """The budget: each round asks everything again with the next seed, and the first that decides is the last."""
+    instances: PositiveInt
+    """Fewer are not enough evidence, whatever they say."""
+    confidence: NonNegativeFloat
+    """Of every claim, over all rounds together."""
+    floors: dict[str, Floor]
+    """By "overall" or a category: the pass rates of the absolute conjunct."""
+    champion: str
+    """The tag that must not be lost against; "" is none, for the first model of its kind."""
+    margin: NonNegativeFloat
+    """How much of the overall pass rate may be lost against the champion."""
+    category_margin: NonNegativeFloat
+    """How much of a category's may be lost."""
+    leak: NonNegativeFloat
+    """Artefacts must be shown to be rarer than this, by an instance; one that is seen fails at any rate."""
+    broken: NonNegativeFloat
+    """The share of tries that the harness may fail at."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "FullGate":
+        if not 0.5 < self.confidence < 1:
+            raise ValueError(f"confidence = {self.confidence} must be between 0.5 and 1")
+        for name in ("margin", "category_margin", "leak"):
+            if not 0 < getattr(self, name) < 1:
+                raise ValueError(f"{name} = {getattr(self, name)} must be between 0 and 1")
+        if not self.floors:
+            raise ValueError("floors are empty: a gate without them lets anything through")
+        return self
+
+
 class Evaluation(Recipe):
     """What `samosa eval` reads from eval.toml."""
 
     gate: Gate
-    """The gate's plan and how the model is asked."""
+    """The joint suite's plan and how the model is asked."""
+    full: FullGate
+    """The full suite's gate; the model is asked as `gate` says, and sampled besides."""

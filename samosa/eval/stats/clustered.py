@@ -45,8 +45,10 @@ def mean(values: Sequence[float] | Values, clusters: Sequence[str] | NDArray[np.
     if data.size == 0 or data.size != len(clusters):
         raise ValueError(f"a clustered mean needs one cluster for each value, not {len(clusters)} for {data.size}")
     middle = float(data.mean())
-    labels = np.unique(np.asarray(clusters), return_inverse=True)[1]
-    totals = np.bincount(labels, weights=data - middle)
+    labels = np.asarray(clusters)
+    if labels.dtype.kind != "i":
+        labels = np.unique(labels, return_inverse=True)[1]
+    totals = np.bincount(labels, weights=data - middle)[np.bincount(labels) > 0]
     if totals.size == 1:
         squares = float(((data - middle) ** 2).sum())
         return Mean(middle, math.sqrt(squares / data.size / max(1, data.size - 1)), data.size, 1)

@@ -55,16 +55,17 @@ def worse(totals: NDArray[np.int64]) -> float:
     """One-sided exact p-value that nothing got worse: the chance that random signs give these sums of differences, one
     a cluster [G], a total as low.
 
-    The sign-flip test on clusters (Fisher 1935), by convolution, without drawing. With every
-    total 0, 1 or -1 it is McNemar's test.
+    The sign-flip test on clusters (Fisher 1935), by convolution, without drawing. With every total 0, 1 or -1 it is
+    McNemar's test.
     """
     sizes = np.abs(totals[totals != 0])
-    reach = int(sizes.sum())
-    chances = np.zeros(2 * reach + 1)  # chances[s + reach] = P(signed sum = s)
-    chances[reach] = 1.0
-    for size in map(int, sizes):
-        chances = (np.roll(chances, size) + np.roll(chances, -size)) / 2  # never wraps: |sum| <= reach
-    return min(1.0, float(chances[: int(totals.sum()) + reach + 1].sum()))
+    gained = int(totals[totals > 0].sum())
+    chances = np.zeros(int(sizes.sum()) + 1)  # [gained]: that the clusters with a plus have so much together
+    chances[0] = 1.0
+    for size in sizes.tolist():
+        chances[size:] = (chances[size:] + chances[:-size]) / 2
+        chances[:size] /= 2
+    return min(1.0, float(chances[: gained + 1].sum()))
 
 
 def mcnemar(lost: int, gained: int) -> float:
