@@ -28,6 +28,22 @@ def evaluate(
     return judging.run(options, suite=suite, seed=seed)
 
 
+@app.command("compare", cls=Command)
+def compare(
+    before: Annotated[str, typer.Argument(metavar="BEFORE", help="Start from this TAG[@STEP]")],
+    after: Annotated[str, typer.Argument(metavar="AFTER", help="Say what is different in this TAG[@STEP]")],
+    recipe: flags.Recipe = None,
+    sets: flags.Sets = None,
+    json: flags.Json = False,
+    verbose: flags.Verbose = 0,
+) -> int:
+    """Compare two judged checkpoints, pair by pair, on what both were asked"""
+    from samosa.phases import comparing
+
+    options = options_of(recipe=recipe, sets=sets, json=json, verbose=verbose)
+    return comparing.run(options, before=before, after=after)
+
+
 @app.command("chat", cls=Command)
 def chat(
     tag: flags.Checkpoint,

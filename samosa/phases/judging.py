@@ -135,11 +135,11 @@ def _show_example(sample: Sample) -> None:
 
     reason = sample.judgement.reason if sample.judgement else f"not completed: {sample.error}"
     console.say(f"  {sample.probe.id}: {reason}")
-    console.say(f"    asked: {_short(question_of(sample.probe))}")
-    console.say(f"    said:  {_short(sample.text)}")
+    console.say(f"    asked: {short(question_of(sample.probe))}")
+    console.say(f"    said:  {short(sample.text)}")
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
     """One line of at most WIDEST characters, with nothing in it that a terminal would obey."""
     line = "".join(letter if letter.isprintable() else "\ufffd" for letter in " ".join(text.split()))
     return line if len(line) <= WIDEST else line[: WIDEST - 1] + "…"

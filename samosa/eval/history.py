@@ -1,0 +1,66 @@
+"""The record, read back: which evaluations of a checkpoint are kept, and the tries they were made of."""
+
+import json
+from typing import Any
+
+from samosa import console, home
+from samosa.errors import BadInput, NotReady
+from samosa.eval import tries
+from samosa.eval.tries import Try
+
+Line = dict[str, Any]
+
+
+def lines() -> list[Line]:
+    """Every evaluation of this home, oldest first. A line torn by a power cut is passed over with a warning."""
+    path = home.evals_file()
+    if not path.is_file():
+        return []
+    found = []
+    for number, text in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+        try:
+            line = json.loads(text)
+        except ValueError:
+            console.warn(f"{path}:{number} is not JSON and is passed over")
+            continue
+        if isinstance(line, dict) and isinstance(line.get("tag"), str):
+            found.append(line)
+    return found
+
+
+def of(name: str) -> list[Line]:
+    """The evaluations of `tag`, `tag@step`, `base/tag` or `chat/tag@step`, oldest first, all of the same weights: those
+    judged last. The checkpoint itself may be gone. Raises BadInput where there are none.
+    """
+    match = home.NAME.fullmatch(name)
+    if match is None:
+        raise BadInput(f"{name!r} is not the name of a checkpoint", hint="write tag, tag@step or chat/tag@step")
+    kept = lines()
+    found = [
+        line
+        for line in kept
+        if line["tag"] == match["tag"]
+        and match["kind"] in (None, line.get("kind"))
+        and (match["step"] is None or int(match["step"]) == line.get("step"))
+    ]
+    if not found:
+        tags = ", ".join(sorted({line["tag"] for line in kept}))
+        have = f"   (judged so far: {tags})" if tags else ""
+        raise BadInput(f"{name} was never judged here", hint=f"samosa eval --tag {name}{have}")
+    return [line for line in found if line.get("weights_sha256") == found[-1].get("weights_sha256")]
+
+
+def read_tries(line: Line) -> list[Try]:
+    """The tries of an evaluation. Raises NotReady where its samples are gone or no longer those that were judged."""
+    path = home.root() / line["samples"]
+    again = f"samosa eval --tag {label(line)} --suite {line['suite']} --seed {line['seed']}"
+    if not path.is_file():
+        raise NotReady(f"the samples of {label(line)} are gone: {path}", hint=again)
+    if home.sha256_file(path) != line["samples_sha256"]:
+        raise NotReady(f"{path} has changed since {label(line)} was judged by it", hint=again)
+    return tries.read(path)
+
+
+def label(line: Line) -> str:
+    """`tag@step`, as every command takes it."""
+    return f"{line['tag']}@{line['step']}"
