@@ -15,7 +15,7 @@ from samosa.errors import BadInput, NotReady
 
 COMMANDS = ["phase-a", "sft", "pretrain", "cpt", "extend"]
 COMMANDS += ["attach", "profile", "doctor", "gen-data", "filter", "dedup", "mix", "pull", "tokenize", "tokenizer"]
-COMMANDS += ["eval", "compare", "chat", "inspect"]
+COMMANDS += ["eval", "compare", "criteria", "chat", "inspect"]
 
 
 @pytest.fixture

@@ -37,11 +37,25 @@ def compare(
     json: flags.Json = False,
     verbose: flags.Verbose = 0,
 ) -> int:
-    """Compare two judged checkpoints, pair by pair, on what both were asked"""
+    """Compare two judged checkpoints, pair by pair"""
     from samosa.phases import comparing
 
     options = options_of(recipe=recipe, sets=sets, json=json, verbose=verbose)
     return comparing.run(options, before=before, after=after)
+
+
+@app.command("criteria", cls=Command)
+def criteria(
+    tag: flags.Checkpoint,
+    recipe: flags.Recipe = None,
+    sets: flags.Sets = None,
+    json: flags.Json = False,
+    verbose: flags.Verbose = 0,
+) -> int:
+    """Show what a judged checkpoint has yet to reach"""
+    from samosa.phases import criteria as reached
+
+    return reached.run(options_of(recipe=recipe, sets=sets, tag=tag, json=json, verbose=verbose))
 
 
 @app.command("chat", cls=Command)

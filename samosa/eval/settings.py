@@ -107,6 +107,36 @@ class FullGate(Recipe):
         return self
 
 
+class Criteria(Recipe):
+    """The roadmap's success criteria: each is met when it is shown, not when it is seen once."""
+
+    confidence: NonNegativeFloat
+    """Of each one-sided bound."""
+    probes: NonNegativeFloat
+    """Pass rate of the probe suite."""
+    mmlu: NonNegativeFloat
+    """Share of MMLU's questions answered right."""
+    gsm8k: NonNegativeFloat
+    """Share of GSM8K's problems solved."""
+    think_tool: NonNegativeFloat
+    """Pass rate of turns that think, call a tool and answer."""
+    multi_turn: NonNegativeFloat
+    """Pass rate of follow-up questions."""
+    leak: NonNegativeFloat
+    """Artefacts must be shown to be rarer than this, and none may be seen."""
+    win_rate: NonNegativeFloat
+    """Share of pairs won against the champion, ties as halves."""
+
+    @model_validator(mode="after")
+    def _are_rates(self) -> "Criteria":
+        if not 0.5 < self.confidence < 1:
+            raise ValueError(f"confidence = {self.confidence} must be between 0.5 and 1")
+        for name, rate in self:
+            if not 0 < rate < 1:
+                raise ValueError(f"{name} = {rate} must be between 0 and 1")
+        return self
+
+
 class Evaluation(Recipe):
     """What `samosa eval` reads from eval.toml."""
 
@@ -114,3 +144,5 @@ class Evaluation(Recipe):
     """The joint suite's plan and how the model is asked."""
     full: FullGate
     """The full suite's gate; the model is asked as `gate` says, and sampled besides."""
+    criteria: Criteria
+    """When the roadmap is done."""

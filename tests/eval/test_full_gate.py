@@ -204,6 +204,8 @@ def test_a_good_model_passes_and_a_bad_one_does_not(gates, soak_seed):
     for name in ("overall", "think_tool"):
         check(good(name, Outcome.PASSED), gates, least=0.90)
         check(bad(name, Outcome.PASSED), gates, most=0.05)
+    one_bad = np.array([0.90] + [0.985] * 13)  # so that overall does not end the gate at the first look
+    check(simulate(soak_seed, gates, one_bad)("think_tool", Outcome.PASSED), gates, most=0.05)
 
 
 @pytest.mark.parametrize("gates", GATES)
