@@ -19,6 +19,8 @@ class Difference:
     instances: int
     pairs: int
     """Tries that both models completed."""
+    templates: int
+    """Clusters: few of them carry little evidence, however many pairs they hold."""
     before: float
     after: float
     """Pass rates: means over instances."""
@@ -29,7 +31,7 @@ class Difference:
     gained: int
     """Pairs that went from right to wrong, and from wrong to right."""
     p_value: float
-    """Two-sided and exact, by signs of clusters; of categories adjusted for their number (Holm)."""
+    """Two-sided and exact, by the signs of templates; of categories adjusted for their number (Holm)."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ def _difference(name: str, pairs: Pairs, flips: Sequence[Flip], confidence: floa
         name=name,
         instances=len(pairs.ids),
         pairs=int(pairs.tries.sum()),
+        templates=difference.clusters,
         before=float(before.mean()),
         after=float(after.mean()),
         difference=difference.mean,

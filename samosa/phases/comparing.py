@@ -15,7 +15,7 @@ from samosa.phases.judging import short
 SHOWN = 3  # flips of each direction; -v shows all
 ASKED_ALIKE = ("temperature", "top_k", "max_tokens", "call_budget", "max_calls")
 """Settings that change what is generated: under other values two models were not asked the same."""
-COLUMNS = ("category", "instances", "before", "after", "difference", "interval", "lost", "gained", "p")
+COLUMNS = ("category", "n", "before", "after", "change", "interval", "flips", "p")
 
 
 def run(options: Options, *, before: str, after: str) -> int:
@@ -89,7 +89,7 @@ def _show(
 def _row(one: Difference) -> tuple[str, ...]:
     interval = f"{one.interval[0]:+.1%} to {one.interval[1]:+.1%}"
     rates = (f"{one.before:.1%}", f"{one.after:.1%}", f"{one.difference:+.1%}", interval)
-    return (one.name, str(one.instances), *rates, str(one.lost), str(one.gained), f"{one.p_value:.3f}")
+    return one.name, str(one.instances), *rates, f"-{one.lost} +{one.gained}", f"{one.p_value:.3f}"
 
 
 def _show_flip(flip: Flip, what: str, names: tuple[str, str]) -> None:
@@ -104,9 +104,10 @@ def _show_flip(flip: Flip, what: str, names: tuple[str, str]) -> None:
 def _verdict(overall: Difference, names: tuple[str, str], confidence: float) -> str:
     low, high = overall.interval
     said = f"{overall.difference:+.1%} ({confidence:.0%} interval {low:+.1%} to {high:+.1%})"
-    better = "better" if overall.difference > 0 else "worse"
     if overall.p_value > 1 - confidence:
-        return f"no difference is shown between {names[0]} and {names[1]}: {said}"
+        signs = f"p = {overall.p_value:.3f} by the signs of {overall.templates} templates"
+        return f"no difference is shown between {names[0]} and {names[1]}: {said}, {signs}"
+    better = "better" if overall.difference > 0 else "worse"
     return f"{names[1]} is {better} than {names[0]}: {said}"
 
 

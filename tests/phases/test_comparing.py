@@ -1,5 +1,6 @@
 """`samosa compare` from the command line down: pairs, flips, and what is refused."""
 
+import dataclasses
 import json
 
 import pytest
@@ -77,6 +78,25 @@ def test_intervals_equal_errorbars(samosa_home, capsys):
     theirs = paired_compare(after, before, clusters)
     expected = max(-1.0, theirs.ci_low_clustered), min(1.0, theirs.ci_high_clustered)
     assert overall["interval"] == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_direction_is_said_where_templates_agree(samosa_home, capsys, monkeypatch):
+    templates = iter(range(10**6))
+    draw = sample
+    monkeypatch.setattr(
+        "tests.phases.test_comparing.sample", lambda *a, **k: spread(draw(*a, **k), next(templates) % 41)
+    )
+    judge("r6")
+    judge("r7", wrong=range(8))
+    said, shown = compared(capsys)
+    assert said["overall"]["templates"] == 41
+    assert said["overall"]["p_value"] == pytest.approx(2 / 2**8)  # eight lost, none gained, each a template of its own
+    assert "r7@7 is worse than r6@7: -19.5%" in shown
+
+
+def spread(one, number):
+    """The same sample, drawn from another template."""
+    return dataclasses.replace(one, probe=dataclasses.replace(one.probe, template=f"t{number}"))
 
 
 def test_what_one_model_did_not_complete_is_no_pair(samosa_home, capsys):
