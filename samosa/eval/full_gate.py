@@ -3,8 +3,8 @@
 Exit codes are the joint gate's: 0 passed, 10 failed, 20 not enough evidence, 30 the measurement itself broke.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,32 @@ class FullResult:
     def passed(self) -> bool:
         """Whether the model may ship."""
         return self.outcome is Outcome.PASSED
+
+
+def until_decided(
+    ask: Callable[[int], tuple[Sequence[Try], Sequence[Try] | None]],
+    settings: FullGate,
+    *,
+    seen: Callable[[FullResult], None] = lambda _: None,
+) -> FullResult:
+    """Ask round after round until the gate decides or the budget is spent.
+
+    ask(round), round from 1: the model's tries at the suite of that round's seed and the champion's at the same, or
+    None without a champion. `seen` gets the result of each look. What a suite asks under every seed (anchors) counts in
+    each round as an instance of its template's cluster.
+    """
+    done: list[Try] = []
+    others: list[Try] | None = None
+    for look in range(1, settings.rounds + 1):
+        own, other = ask(look)
+        done += [replace(one, id=f"{look}/{one.id}") for one in own]
+        if other is not None:
+            others = (others or []) + [replace(one, id=f"{look}/{one.id}") for one in other]
+        result = decide(done, settings, looks=look, champion=others)
+        seen(result)
+        if result.outcome is not Outcome.INCONCLUSIVE:
+            break
+    return result
 
 
 def decide(done: Sequence[Try], settings: FullGate, *, looks: int, champion: Sequence[Try] | None = None) -> FullResult:

@@ -122,6 +122,31 @@ def test_a_champion_that_was_not_asked_the_same_is_no_evidence():
         assert "samosa eval --tag r6" in next(one.needed for one in result.parts if one.name == "champion")
 
 
+def test_more_is_asked_until_the_gate_decides_or_the_budget_is_spent():
+    asked = []
+
+    def ask(tries_of_round):
+        asked.clear()
+        return lambda look: (asked.append(look) or tries_of_round(look), None)
+
+    clear = full_gate.until_decided(ask(lambda _: suite()), SETTINGS)
+    assert (clear.exit_code, clear.round, asked) == (0, 1, [1])
+    slow = full_gate.until_decided(ask(lambda _: suite(n=160)), SETTINGS)  # the anchors' ids are the same in each round
+    assert (slow.exit_code, slow.round, asked) == (0, 2, [1, 2]) and slow.scores[0].instances == 320
+    worse = full_gate.until_decided(ask(lambda look: suite(n=160, wrong=range(160) if look == 2 else ())), SETTINGS)
+    assert (worse.exit_code, asked) == (10, [1, 2])
+    seen = []
+    never = full_gate.until_decided(ask(lambda _: suite(n=30)), SETTINGS, seen=seen.append)
+    assert (never.exit_code, asked) == (20, [1, 2, 3, 4]) and [one.exit_code for one in seen] == [20] * 4
+
+
+def test_the_champion_is_asked_in_every_round_as_well():
+    weak = {(i, k) for i in range(0, 160, 13) for k in range(5)}
+    result = full_gate.until_decided(lambda _: (suite(n=160), suite(n=160, wrong=weak)), settings(champion="r6"))
+    differences = [one for one in result.parts if one.name == "overall" and one.conjunct == "non-inferior"]
+    assert result.exit_code == 0 and differences[0].numbers["difference"] == pytest.approx(13 / 160)
+
+
 def test_pass_hat_k_counts_instances_whose_sampled_tries_all_pass():
     result = full_gate.decide(suite(wrong={(0, 1), (3, 2), (6, 0)}), SETTINGS, looks=1)
     assert result.scores[0].all_pass == pytest.approx(418 / 420)  # the greedy one of instance 6 is not sampled
