@@ -138,11 +138,18 @@ class Criteria(Recipe):
 
 
 class Evaluation(Recipe):
-    """What `samosa eval` reads from eval.toml."""
+    """What the joint suite reads from eval.toml."""
 
     gate: Gate
-    """The joint suite's plan and how the model is asked."""
+    """The gate's plan and how the model is asked."""
+
+
+class FullEvaluation(Recipe):
+    """What the full suite, `samosa compare` and `samosa criteria` read from full.toml."""
+
+    gate: Gate
+    """How the model is asked; the plan in it is the joint suite's."""
     full: FullGate
-    """The full suite's gate; the model is asked as `gate` says, and sampled besides."""
+    """The full suite's gate."""
     criteria: Criteria
     """When the roadmap is done."""

@@ -9,7 +9,7 @@ from samosa.errors import BadInput
 from samosa.eval import compare as comparisons
 from samosa.eval import history
 from samosa.eval.compare import Comparison, Difference, Flip
-from samosa.eval.settings import Evaluation
+from samosa.eval.settings import FullEvaluation
 from samosa.phases.judging import short
 
 SHOWN = 3  # flips of each direction; -v shows all
@@ -23,7 +23,7 @@ def run(options: Options, *, before: str, after: str) -> int:
 
     Raises BadInput where a name was never judged or no suite is shared, and NotReady where samples are gone.
     """
-    confidence = load(Evaluation, "eval", recipe=options.recipe, sets=options.sets).gate.confidence
+    confidence = load(FullEvaluation, "full", recipe=options.recipe, sets=options.sets).criteria.confidence
     first, second = history.of(before), history.of(after)
     shared = _shared(first, second)
     if not shared:

@@ -5,7 +5,7 @@ from samosa.config import Options, load
 from samosa.errors import BadInput
 from samosa.eval import criteria, history
 from samosa.eval.criteria import Criterion, State
-from samosa.eval.settings import Evaluation
+from samosa.eval.settings import FullEvaluation
 
 COLUMNS = ("done when", "measured", "surely between", "needed", "outcome")
 
@@ -17,7 +17,7 @@ def run(options: Options) -> int:
     """
     if options.tag is None:
         raise BadInput("whose criteria are to be shown?", hint="samosa criteria --tag TAG")
-    wanted = load(Evaluation, "eval", recipe=options.recipe, sets=options.sets).criteria
+    wanted = load(FullEvaluation, "full", recipe=options.recipe, sets=options.sets).criteria
     lines = history.of(options.tag)
     name = history.label(lines[-1])
     found = criteria.judge(name, lines, wanted)

@@ -15,11 +15,11 @@ from samosa.errors import BadInput
 from samosa.eval import conjuncts, full_gate, record, tries
 from samosa.eval.checks import Judgement, Sample
 from samosa.eval.gate import Outcome
-from samosa.eval.settings import Evaluation
+from samosa.eval.settings import Evaluation, FullEvaluation
 from tests.eval.turns import plane_probe
 from tests.eval.worlds import World
 
-SETTINGS = load(Evaluation, "eval").full
+SETTINGS = load(FullEvaluation, "full").full
 CATEGORIES = ("think_tool", "identity", "dates")
 
 
@@ -196,7 +196,12 @@ def test_the_tables_and_the_record_say_what_was_seen():
 )
 def test_a_senseless_gate_is_refused(wrong):
     with pytest.raises(BadInput):
-        load(Evaluation, "eval", sets=[wrong])
+        load(FullEvaluation, "full", sets=[wrong])
+
+
+@pytest.mark.parametrize("recipe", [None, "tiny"])
+def test_both_suites_ask_the_model_alike(recipe):
+    assert load(FullEvaluation, "full", recipe=recipe).gate == load(Evaluation, "eval", recipe=recipe).gate
 
 
 def simulate(seed, gates, model, **world):
