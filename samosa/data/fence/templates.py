@@ -1,0 +1,185 @@
+"""What is left of a question when all that a copy may change is taken out: words that stay, and slots between them.
+
+Numbers, units, names, capitalised words and what is declared to vary become slots. What stays is looked for in rows,
+in the same words and mostly in the same order; so nothing need be known about what a copy put into the slots.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from samosa.data.fence import lexicon
+from samosa.data.fence.denied import Denied
+from samosa.data.fence.words import CONTENT, DAY, NUMBER, STEM, UNIT, Words, folded, plain, words_of
+
+LONGEST = 160  # words that stay: of a longer question its first part is looked for
+SHOUTED = 0.7  # a text with more of its words capitalised says nothing by capitals
+NAME_JOINERS = frozenset(["of", "de", "la", "the", "and", "van", "von", "del"])
+SENTENCE_END = re.compile(r"[.!?:;\"“”(\[]\s*$|\n")
+SENTENCE = re.compile(r"[.!?](?=\s)")
+ACRONYM = re.compile(r"[A-Z]{2,6}s?")
+STRICT = frozenset(["inside", "declared", "declared name"])
+"""What varies even in the more literal template."""
+NAME_WORDS = 5  # that a copy may put into the slot of a name
+NUMBER_WORDS = 3  # "1,250.75" is three
+GRAMMAR_SAYS = 0.4  # of what a word with a meaning says
+SAYS_ENOUGH = 4.0  # a short template that says less has to be a sentence by itself, of somebody who asks
+GRAMMAR_ENOUGH = 2.7  # "I am ... from .... Where am I from?"; "which of the following is true of ..." does not
+SAYS_LITTLE = 2.1  # and one below this exactly a sentence, or the whole text
+
+
+@dataclass
+class Template:
+    """The words that stay, as ids, and how many slots stand before each; questions that differ in slots share one."""
+
+    fixed: tuple[int, ...]
+    content: tuple[bool, ...]
+    """Which of them carry meaning."""
+    slots: tuple[int, ...]
+    """[fixed + 1]: slots before each fixed word, and after the last."""
+    numbers: tuple[bool, ...]
+    """[fixed + 1]: whether one of those slots is a number."""
+    names: tuple[bool, ...]
+    """[fixed + 1]: whether one is a name that was known by its capital."""
+    says: float
+    """How much it says: a word of grammar says less than one with a meaning, a stem of tests nothing."""
+    sentences: int
+    """That end inside the question."""
+    denied: list[int] = field(default_factory=list)
+    """Numbers of the questions it was made from."""
+
+    @property
+    def rooms(self) -> tuple[int, ...]:
+        """[fixed + 1]: words that a copy may put into the slots before each fixed word: a number has few."""
+        unnamed = (numbers and not names for numbers, names in zip(self.numbers, self.names, strict=True))
+        return tuple(
+            slots * (NUMBER_WORDS if number else NAME_WORDS)
+            for slots, number in zip(self.slots, unnamed, strict=True)
+        )
+
+    @property
+    def weight(self) -> int:
+        """Words with a meaning, repetitions counted. None: only an answer makes it evidence."""
+        return sum(self.content)
+
+
+
+def templates_of(denied: Sequence[Denied]) -> list[Template]:
+    """The distinct templates of questions, in order of appearance; a question that says little may have two."""
+    texts = [_asked(one) for one in denied]
+    words = words_of(texts)
+    common = _lower_case_words(texts)
+    found: dict[tuple[object, ...], Template] = {}
+    for number, (one, text) in enumerate(zip(denied, texts, strict=True)):
+        span = range(int(words.bounds[number]), int(words.bounds[number + 1]))
+        for template in _variants(words, span, text, one.slots, common):
+            kept = found.setdefault((template.fixed, template.slots, template.numbers), template)
+            kept.sentences = max(kept.sentences, template.sentences)
+            kept.denied.append(number)
+    return list(found.values())
+
+
+def _asked(one: Denied) -> str:
+    """The question; with its choices where it asks nothing by itself."""
+    if one.choices and not np.any(words_of([one.question]).kinds == CONTENT):
+        return "\n".join([one.question, *one.choices])
+    return one.question
+
+
+def _variants(
+    words: Words, span: range, text: str, declared: Sequence[str], common: frozenset[str]
+) -> Iterator[Template]:
+    """The template, and a more literal one as well where it says little: there units, acronyms and opening names stay."""
+    names = _names(words, span, text, declared, common)
+    loose = _template(words, span, names, units=False)
+    if loose.says < SAYS_ENOUGH:
+        loose = _template(words, span, ["" if name == "acronym" else name for name in names], units=False)
+    if loose.weight or (loose.says >= GRAMMAR_ENOUGH and any(loose.slots)):
+        yield loose
+    if loose.says >= SAYS_LITTLE and loose.weight:
+        return
+    strict = _template(words, span, [name if name in STRICT else "" for name in names], units=True)
+    if not strict.weight:
+        strict = _template(words, span, [""] * len(span), units=True)
+    if strict.fixed and (strict.fixed, strict.slots) != (loose.fixed, loose.slots):
+        yield strict
+
+
+def _template(words: Words, span: range, varies: Sequence[str], *, units: bool) -> Template:
+    """`units` stay; without it they are slots."""
+    whole = words.between(span[0], span[-1]) if span else ""
+    sentences = len(SENTENCE.findall(whole))
+    fixed: list[int] = []
+    content: list[bool] = []
+    slots, numbers, names = [0], [False], [False]
+    says = 0.0
+    for place, why in zip(span, varies, strict=True):
+        kind = words.kinds[place]
+        if why or kind in (NUMBER, DAY) or (kind == UNIT and not units):
+            slots[-1] += 1
+            numbers[-1] |= bool(kind == NUMBER)
+            names[-1] |= why not in ("", "declared")
+        elif len(fixed) < LONGEST:
+            fixed.append(int(words.ids[place]))
+            content.append(bool(kind == CONTENT))
+            says += 1 if kind in (CONTENT, UNIT) else 0 if kind == STEM else GRAMMAR_SAYS
+            slots.append(0)
+            numbers.append(False)
+            names.append(False)
+    return Template(tuple(fixed), tuple(content), tuple(slots), tuple(numbers), tuple(names), says, sentences)
+
+
+def _names(words: Words, span: range, text: str, declared: Sequence[str], common: frozenset[str]) -> list[str]:
+    """For each word what makes it vary: declared, a capital inside a sentence or one that opens it; "" for nothing."""
+    spoken = [words.between(place, place) for place in span]
+    names = [""] * len(spoken)
+    shown, opening = _as_written(text, spoken)
+    capitals = [word[:1].isupper() for word in shown]
+    if len(spoken) <= 2 or sum(capitals) <= SHOUTED * len(spoken):
+        for place, word in enumerate(spoken):
+            if capitals[place] and words.kinds[span[place]] == CONTENT:
+                if ACRONYM.fullmatch(shown[place]):
+                    names[place] = "acronym"
+                elif not opening[place]:
+                    names[place] = "inside"
+                elif word not in lexicon.OPENERS and word not in common:
+                    names[place] = "opening"
+    for place in range(1, len(spoken) - 1):  # "Bank of England" is one name
+        if spoken[place] in NAME_JOINERS and capitals[place - 1] and capitals[place + 1]:
+            names[place] = names[place - 1] if names[place + 1] else ""
+    for phrase in declared:
+        _mark(names, spoken, _spoken(phrase), "declared name" if phrase[:1].isupper() else "declared")
+    return names
+
+
+def _mark(names: list[str], spoken: Sequence[str], phrase: Sequence[str], why: str) -> None:
+    for place in range(len(spoken) - len(phrase) + 1 if phrase else 0):
+        if spoken[place : place + len(phrase)] == phrase:
+            names[place : place + len(phrase)] = [why] * len(phrase)
+
+
+def _spoken(text: str) -> list[str]:
+    words = words_of([text])
+    return [words.between(place, place) for place in range(len(words.ids))]
+
+
+def _as_written(text: str, spoken: Sequence[str]) -> tuple[list[str], list[bool]]:
+    """For each word: itself with its capitals, and whether it opens a sentence."""
+    written, lower = plain(text), folded(text)
+    shown, opening, at = [], [], 0
+    for word in spoken:
+        place = lower.find(word, at)
+        if place < 0 or len(written) != len(lower):
+            return list(spoken), [False] * len(spoken)
+        shown.append(written[place : place + len(word)])
+        opening.append(SENTENCE_END.search(written[at:place]) is not None if at else True)
+        at = place + len(word)
+    return shown, opening
+
+
+def _lower_case_words(texts: Sequence[str]) -> frozenset[str]:
+    """Words that stand somewhere without a capital: they are no names."""
+    return frozenset(word for text in texts for word in re.findall(r"\b[a-z]+\b", text))
+
