@@ -21,9 +21,9 @@ from samosa.data.filter.sorting import Judged, Reason
 EXAMPLES = 8
 """Kept of every rule, and of the broken lines."""
 NEAR_EXAMPLES = 4
-LOOK_AT_FIRST = 2000
+LOOK_AT_FIRST = 500
 """Kept rows of a thorough tally that are searched for near misses, before it looks at every LOOK_EVERY-th only."""
-LOOK_EVERY = 256
+LOOK_EVERY = 1000
 STEPS = 8
 """Lengths are counted in buckets, this many to a doubling."""
 AROUND = 160  # characters shown on either side of a match
