@@ -145,6 +145,12 @@ def test_nothing_said_is_the_options_own_defaults(receive):
             "run",
             {"files": ["a.jsonl"], "out": "d", "workers": 2},
         ),
+        (
+            "dedup a.jsonl b.jsonl --out d --near --threshold 0.7 --workers 2 --seed 3",
+            "phases.dedup",
+            "run",
+            {"files": ["a.jsonl", "b.jsonl"], "out": "d", "near": True, "threshold": 0.7, "workers": 2, "seed": 3},
+        ),
         ("eval --tag a@3 --seed 4", "phases.judging", "run", {"suite": "joint", "seed": 4}),
         (
             "chat --tag a --think --temperature 0.5 --once hi",
