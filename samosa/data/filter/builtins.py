@@ -1,9 +1,10 @@
 """What patterns cannot say about a text: built-ins, each linear in its length and cheap where nothing is wrong."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 
 import numpy as np
 import re2
@@ -109,7 +110,11 @@ def looped_text(*, times: int, longest: int) -> TextCheck:
                     yield spans[0].start(), spans[-1].end()
                     return
 
-    return TextCheck(None, find)
+    def suspect(words: str) -> bool:
+        tokens = words.split()
+        return max(Counter(pairwise(tokens)).values(), default=0) >= times - 1
+
+    return TextCheck(None, find, suspect)
 
 
 def _runs_of_true(flags: "np.ndarray[tuple[int], np.dtype[np.bool_]]", wanted: int) -> list[int]:

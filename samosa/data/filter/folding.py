@@ -13,6 +13,7 @@ FOLDED = (
 )
 """RE2: what makes a text differ from what it looks like: spaces of all widths, invisible characters, wide letters and
 the letters of mathematics."""
+Places = NDArray[np.intp]
 _GONE = 0x110000  # in the table: leave the character out
 _JOINERS = (0x200C, 0x200D)  # needed by emoji and Indic scripts; behind Latin letters they hide words from rules
 _LATIN_END = 0x250
@@ -31,7 +32,7 @@ def _table() -> NDArray[np.uint32]:
     return table
 
 
-def fold(text: str) -> tuple[str, NDArray[np.intp]]:
+def fold(text: str) -> tuple[str, Places]:
     """The text as it looks, and for each of its characters (and its end) the place in `text`."""
     codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
     seen = _table()[codes]

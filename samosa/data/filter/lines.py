@@ -1,8 +1,8 @@
 """Lines that repeat, found without a loop over lines: a row may have hundreds of thousands of short ones."""
 
 from collections.abc import Iterator
-from itertools import compress
-from operator import eq
+from itertools import compress, groupby
+from operator import eq, itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,9 @@ def runs(text: str, times: int, *, trim: bool) -> Iterator[tuple[int, int, int]]
     """Each run of at least `times` equal lines that are not empty: where its first line begins and ends, and where its
     last one ends. With `trim` the blanks around lines do not count.
     """
+    if text.count("\n") < _MANY:
+        yield from _few_runs(text.split("\n"), times, trim)
+        return
     data = text.encode()
     equal, starts, ends = _equal_to_next(data, trim)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], equal, [False]]).astype(np.int8)))
@@ -44,6 +47,20 @@ def runs(text: str, times: int, *, trim: bool) -> Iterator[tuple[int, int, int]]
             done = place
             places.append(count)
         yield places[0], places[1], places[2]
+
+
+def _few_runs(lines: list[str], times: int, trim: bool) -> Iterator[tuple[int, int, int]]:
+    """`runs` by a loop, which is quicker for few lines."""
+    placed: list[tuple[str, int]] = []  # a line, and where it begins
+    at = 0
+    for line in lines:
+        left = line.lstrip(BLANKS) if trim else line
+        placed.append((left.rstrip(BLANKS) if trim else left, at + len(line) - len(left)))
+        at += len(line) + 1
+    for line, group in groupby(placed, key=itemgetter(0)):
+        run = list(group)
+        if line and len(run) >= times:
+            yield run[0][1], run[0][1] + len(line), run[-1][1] + len(line)
 
 
 def _equal_to_next(data: bytes, trim: bool) -> tuple[NDArray[np.bool_], Places, Places]:

@@ -8,9 +8,9 @@ from typing import Any
 import re2
 
 from samosa.data.filter.builtins import TEXT_BUILTINS, TextCheck
-from samosa.data.filter.folding import FOLDED, fold
+from samosa.data.filter.folding import FOLDED, Places, fold
 from samosa.data.filter.masks import hide
-from samosa.data.filter.patterns import Finder, Span, TimedOut, finder, inline, options, searcher
+from samosa.data.filter.patterns import Finder, Span, finder, inline, options, searcher
 from samosa.data.filter.rules import Rule, RuleSet
 from samosa.data.filter.structure import ROW_BUILTINS, RowCheck
 from samosa.errors import BadInput
@@ -34,38 +34,29 @@ class Group:
     slots: tuple[int, ...]
     always: tuple[int, ...]
 
-    def hits(self, text: str) -> list[int]:
-        """The rules that reject a text, by their place in `rules`."""
-        words = hide(text) if self.prose else text
-        found = []
-        seen = words
-        ids = self.search(words.encode())
-        if ids is not None:
-            if self.prose and 0 in ids:
-                seen = fold(words)[0]
-                ids = self.search(seen.encode()) or []
-            found = [slot for i in ids if (slot := self.slots[i]) >= 0 and self._confirms(slot, seen, text)]
-        asked = [slot for slot in self.always if self.checks[slot].suspect(words)]
-        return found + [slot for slot in asked if self._confirms(slot, words, text)]
+    def against(self, text: str) -> Iterator[tuple[Rule, Iterator[Span]]]:
+        """The rules that may reject a text, each with the spans that say whether it does, in the order of the rules.
 
-    def _confirms(self, slot: int, words: str, text: str) -> bool:
-        find = self.checks[slot].find
-        try:
-            return find is None or next(find(words, text), None) is not None
-        except TimedOut:
-            return True  # nobody knows, so it is looked at with care
-
-    def spans(self, slot: int, text: str) -> Iterator[Span]:
-        """Where in the text a rule that rejects it is broken."""
+        Taking a span raises TimedOut where a rule may not take longer.
+        """
         words = hide(text) if self.prose else text
-        if slot in self.always:
-            yield from self.finders[slot](words, text)
-            return
-        places = None
-        if self.prose and not words.isascii():
-            words, places = fold(words)
-        for start, end in self.finders[slot](words, text):
-            yield (start, end) if places is None else (int(places[start]), int(places[end]))
+        seen, places = words, None
+        ids = self.search(words.encode()) or []
+        if self.prose and 0 in ids:
+            seen, places = fold(words)
+            ids = self.search(seen.encode()) or []
+        matched = {self.slots[index] for index in ids}
+        for slot, (rule, find) in enumerate(zip(self.rules, self.finders, strict=True)):
+            if slot in matched:
+                yield rule, _placed(find(seen, text), places)
+            elif slot in self.always and self.checks[slot].suspect(words):
+                yield rule, find(words, text)
+
+
+def _placed(spans: Iterator[Span], places: Places | None) -> Iterator[Span]:
+    """Spans of a folded text as spans of the text itself."""
+    for start, end in spans:
+        yield (start, end) if places is None else (int(places[start]), int(places[end]))
 
 
 def _suspicion(groups: Sequence[Group]) -> Callable[[str], bool]:

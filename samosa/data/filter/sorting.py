@@ -53,7 +53,7 @@ def sort_lines(rules: RuleSet, lines: Iterable[tuple[int, bytes]]) -> Iterator[J
         except orjson.JSONDecodeError:
             yield _odd(matcher, where, line)
             continue
-        answers = plain_answers(row) if plain and b"\\u0000" not in line else None
+        answers = plain_answers(row) if plain else None
         if answers is not None and (length := good(matcher, answers)) >= 0:
             yield made(Judged, (where, line, length, (), None))
         else:
@@ -72,15 +72,14 @@ def _good(matcher: Matcher, answers: list[str]) -> int:
     """The characters of the answers of a row that no rule can reject, otherwise -1. Quick, because nearly all pass."""
     if matcher.joined and len(answers) != 1:
         answers = ["\n".join(answers)]
-    length = 0
-    for text in answers:
-        if matcher.suspicious(text):
-            return -1
-        length += len(text)
+    length = sum(map(len, answers))
     if length < matcher.shortest:
         return -1
     if matcher.shortest_answer and sum([len(visible(text)) for text in answers]) < matcher.shortest_answer:
         return -1
+    for text in answers:
+        if matcher.suspicious(text):
+            return -1
     return length
 
 
@@ -120,10 +119,9 @@ def _reasons(matcher: Matcher, messages: list[Message]) -> tuple[Reason, ...]:
 
 def _of_text(group: Group, turn: int, text: str) -> Iterator[Reason]:
     """The reasons of a group of rules against one text."""
-    for slot in group.hits(text):
-        rule = group.rules[slot]
+    for rule, spans in group.against(text):
         try:
-            for start, end in islice(group.spans(slot, text), MOST_SPANS):
+            for start, end in islice(spans, MOST_SPANS):
                 yield Reason(rule.name, turn, rule.why, start, end, text[start:end][:EXCERPT])
         except TimedOut as late:
             yield Reason(f"{rule.name}:timeout", turn, str(late))
