@@ -23,8 +23,9 @@ CUT, START = "\x01", "\x02"
 # PATTERN without its lookahead, and without possessive marks: what follows them cannot match what they would give back.
 EASY = r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,2}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]|\s+"
 # What \s is to tiktoken's regular expressions, Unicode's White_Space; Python's own has U+001C to U+001F as well.
-ODD_BLANKS = "\t\x0b\x0c\x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
-BLANKS = " " + ODD_BLANKS
+ODD_ASCII = "\t\x0b\x0c"
+OTHER_BLANKS = "\x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
+BLANKS = " " + ODD_ASCII + OTHER_BLANKS
 BEFORE_TEXT = rf"[^{BLANKS}\r\n{START}]"
 # A run of blanks that goes up to text gives its last one away. At a line's end the whole run is one piece.
 SPACES = re.compile(rf"  (?={BEFORE_TEXT})")  # begins with a literal: 8 ms/MB
@@ -110,6 +111,8 @@ def id_dtype(vocab_size: int) -> np.dtype[Any]:
 
 
 def _cut(text: str) -> str:
-    if any(blank in text for blank in ODD_BLANKS):
+    # Looking for each of a few characters takes a tenth of the time of looking for any of them.
+    odd = "\t" in text or "\x0b" in text or "\x0c" in text
+    if odd or not (text.isascii() or all(blank not in text for blank in OTHER_BLANKS)):
         return ANY_BLANKS.sub(CUT, text)
     return SPACES.sub(f" {CUT} ", text)

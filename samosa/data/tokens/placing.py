@@ -41,7 +41,8 @@ def next_number(folder: Path, *, first: int, aside: Collection[str], asked: int 
     if asked is not None and asked != due:
         why = f"shards 0 to {first - 1} are never written" if asked < first else "shards are added in order"
         raise BadInput(
-            f"--first-shard {asked} is not next in {folder}: {why}", hint=f"next is {due}: --first-shard {due}"
+            f"--first-shard {asked}: {why}, and in {folder} the next is {due}",
+            hint=f"--first-shard {due}, or leave it out",
         )
     return due
 
