@@ -76,12 +76,7 @@ def take(side: str, files: Files) -> Took:
     with tempfile.TemporaryDirectory(dir=files.folder) as name:
         out = Path(name)
         command, kept = _command(side, files, out)
-        environment = {
-            **os.environ,
-            "SAMOSA_HOME": str(out / "home"),
-            "HF_HOME": str(out / "hf"),
-            "HF_HUB_OFFLINE": "1",
-        }
+        homes = {"SAMOSA_HOME": str(out / "home"), "HF_HOME": str(out / "hf"), "HF_HUB_OFFLINE": "1"}
         began = time.perf_counter()
         with (out / "said").open("wb") as said:
             process = subprocess.Popen(command, cwd=ROOT, env=os.environ | homes, stdout=said, stderr=said)
