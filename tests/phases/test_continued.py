@@ -8,13 +8,13 @@ import pytest
 
 from samosa import home
 from samosa.cli import main
-from samosa.config import Options, load, read_layers
+from samosa.config import Options, load
 from samosa.errors import BadInput
 from samosa.phases import continued, runs
 from samosa.phases.fit import refuse_other_run
 from samosa.phases.horizon import Horizon
 from samosa.phases.recipe_text import as_toml
-from samosa.phases.settings import Cpt, Extend
+from samosa.phases.settings import Cpt, Extend, Pretrain
 from tests.phases.recipes import fake_checkpoint
 
 WORDS = "a context is what a model reads before it writes and the longer it is the more it may know ".split()
@@ -36,8 +36,8 @@ def texts(samosa_home):
     for name, count in (("shard_0", 40), ("val", 8)):
         rows = [" ".join(WORDS[(i * 7 + j * j) % len(WORDS)] for j in range(150)) for i in range(count)]
         pq.write_table(pa.table({"text": rows}), folder / f"{name}.parquet")
-    for verb in ("pretrain", "cpt", "extend"):
-        recipe = read_layers(verb, "tiny", ())
+    for verb, schema in (("pretrain", Pretrain), ("cpt", Cpt), ("extend", Extend)):
+        recipe = load(schema, verb, recipe="tiny").model_dump(mode="json", exclude_none=True)
         for section, values in SMALL.items():
             recipe[section] = values if section == "corpus" else {**recipe[section], **values}
         recipe["shape"]["rope_base"] = 100_000.0
