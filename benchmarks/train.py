@@ -1,8 +1,9 @@
 """What training with samosa takes against plain ways to do the same: `python benchmarks/train.py [--json]`.
 
-Both sides run in this one command, in fresh processes that take turns, two threads each; figures are medians of five,
-or of three where five would take too long, with the least and the most beside them. `baselines/` holds the other
-sides. With --json the last line of stdout is one JSON object. Nothing else should run meanwhile; six minutes on two cores.
+Both sides run in this one command, in fresh processes that take turns, two threads each; figures are medians of five
+rounds, or of three where five would take too long, with the least and the most beside them. `baselines/` holds the
+other sides. With --json the last line of stdout is one JSON object. Nothing else should run meanwhile; it takes six
+minutes on two cores.
 """
 
 import argparse
