@@ -102,6 +102,7 @@ def remove(results: Iterable[Result], out: Path) -> None:
     """Remove parts that were merged, those a day old, and the folder where that leaves it empty."""
     for result in results:
         shutil.rmtree(result.folder, ignore_errors=True)
+    _sweep(out)  # workers outlive a killed parent by a moment
     with contextlib.suppress(OSError):  # another command may be removing as well
         for entry in out.iterdir():
             if entry.is_dir() and time.time() - entry.stat().st_mtime > STALE:
