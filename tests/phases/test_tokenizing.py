@@ -95,9 +95,8 @@ def test_shards_hold_every_document_once_in_an_order_of_the_seed(folder, tmp_pat
     names = sorted(path.name for path in folder.glob("shard_0004*"))
     assert names == [f"shard_{number:05d}.parquet" for number in range(40, 40 + len(names))] and len(names) >= 2
     shards = [documents(folder, name) for name in names]
-    assert [text for shard in shards for text in shard] == sorted(
-        given, key=lambda text: xxhash.xxh3_64_intdigest(text.encode(), seed=5)
-    )
+    together = [text for shard in shards for text in shard]
+    assert together == sorted(given, key=lambda text: xxhash.xxh3_64_intdigest(text.encode(), seed=5))
     assert all(sum(map(len, shard)) >= 4000 for shard in shards[:-1])
     assert all(2000 <= sum(map(len, shard)) < 8000 for shard in shards)
 

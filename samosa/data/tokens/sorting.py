@@ -150,10 +150,10 @@ def plan_shards(runs: Sequence[Path], plan: Path, *, characters: int) -> list[St
 def cut(held: NDArray[np.float64], characters: int) -> list[tuple[int, int]]:
     """Stretches [start, end) of buckets that hold these characters, each of at least `characters` and all of them."""
     ends, size = [], 0.0
-    for bucket, more in enumerate(held.tolist(), start=1):
-        size += more
+    for bucket in np.flatnonzero(held).tolist():
+        size += held[bucket]
         if size >= characters:
-            ends.append(bucket)
+            ends.append(bucket + 1)
             size = 0.0
     if ends and size < characters / 2:
         ends.pop()
