@@ -11,6 +11,7 @@ BLANKS = " \t\r\f\v"
 """What is left out at both ends of a line where white space does not count."""
 
 _MANY = 256  # lines from which on numpy is the quicker way
+_LONG = 1024  # characters from which on lines are counted first
 _AT_ONCE = 64  # blanks at one end of a line that are taken away for all lines at once
 _COMPARED = 16  # bytes of lines that are compared for all lines at once
 
@@ -19,7 +20,7 @@ Places = NDArray[np.intp]
 
 def neighbours(text: str, *, trim: bool) -> bool:
     """Whether some line says something and equals the next: without that nothing repeats. Cheap where none does."""
-    if text.count("\n") >= _MANY:
+    if len(text) >= _LONG and text.count("\n") >= _MANY:
         return bool(_equal_to_next(text.encode(), trim)[0].any())
     lines = text.split("\n")
     if trim:
@@ -31,7 +32,7 @@ def runs(text: str, times: int, *, trim: bool) -> Iterator[tuple[int, int, int]]
     """Each run of at least `times` equal lines that are not empty: where its first line begins and ends, and where its
     last one ends. With `trim` the blanks around lines do not count.
     """
-    if text.count("\n") < _MANY:
+    if len(text) < _LONG or text.count("\n") < _MANY:
         yield from _few_runs(text.split("\n"), times, trim)
         return
     data = text.encode()

@@ -91,14 +91,15 @@ class Matcher:
     """Whether strings alone can decide: no rule reads other speakers or the parts of an answer."""
 
 
-_compiled: dict[str, Matcher] = {}
+_compiled: dict[tuple[str, ...], Matcher] = {}
 
 
 def compiled(rules: RuleSet) -> Matcher:
     """The rule set compiled, once a process. Raises BadInput for a pattern or built-in that cannot be."""
-    if rules.key not in _compiled:
-        _compiled[rules.key] = _compile(rules)
-    return _compiled[rules.key]
+    key = (rules.key, *(rule.why for rule in rules.rules))  # reasons carry the sentence
+    if key not in _compiled:
+        _compiled[key] = _compile(rules)
+    return _compiled[key]
 
 
 def _compile(rules: RuleSet) -> Matcher:
@@ -148,9 +149,15 @@ def _text_check(rule: Rule) -> TextCheck:
 
 
 def _built(rule: Rule, factory: Callable[..., Any]) -> Any:
-    try:
-        inspect.signature(factory).bind(**(rule.args or {}))
-    except TypeError as error:
-        takes = ", ".join(inspect.signature(factory).parameters) or "nothing"
-        raise BadInput(f"rule {rule.name}: {rule.builtin}: {error}", hint=f"args: {takes}") from None
-    return factory(**(rule.args or {}))
+    """The built-in, told its args. Raises BadInput for one too many, one too few and one of the wrong type."""
+    args, takes = rule.args or {}, inspect.signature(factory).parameters
+    wanted = ", ".join(f"{name} ({parameter.annotation.__name__})" for name, parameter in takes.items())
+    fits = args.keys() == takes.keys() and all(
+        type(value) is takes[name].annotation or (type(value) is int and takes[name].annotation is float)
+        for name, value in args.items()
+    )
+    if not fits:
+        raise BadInput(
+            f"rule {rule.name}: {rule.builtin} is told {args or 'nothing'}", hint=f"args: {wanted or 'none'}"
+        )
+    return factory(**args)
