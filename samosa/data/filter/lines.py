@@ -91,7 +91,7 @@ def _trim(data: bytes, codes: NDArray[np.uint8], starts: Places, ends: Places) -
     is_blank = np.zeros(256, dtype=np.bool_)
     is_blank[list(blanks)] = True
     for edge, step, shift in ((starts, 1, 0), (ends, -1, -1)):
-        left = np.arange(len(starts))
+        left = np.flatnonzero(starts < ends)
         for _ in range(_AT_ONCE):
             left = left[starts[left] < ends[left]]
             left = left[is_blank[codes[edge[left] + shift]]]
