@@ -47,8 +47,8 @@ class Denied:
 
 
 def read_denied(path: Path) -> Iterator[Denied]:
-    """The questions of a benchmark file, JSONL (plain, zst, gz) or parquet, in the layout of MMLU, GSM8K, ARC, HellaSwag,
-    TruthfulQA or HumanEval, any {"question", "answer"}, or conversations.
+    """The questions of a benchmark file: JSONL (plain, zst, gz) or parquet, laid out as MMLU, GSM8K, ARC, HellaSwag,
+    TruthfulQA or HumanEval are, as any {"question", "answer"}, or as conversations.
 
     Raises BadInput for a file that is missing or broken, and for a row without a question.
     """

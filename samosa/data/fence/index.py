@@ -3,7 +3,7 @@
 Two words with a meaning that follow each other in a template are a clue. Rows are searched for clues, with up to five
 other words between the two (a name may be longer in a copy), all rows of a batch at once; a row with enough clues of
 one template is looked at word by word (evidence.py). One moved clause separates at most three neighbours, so enough
-clues are left in every copy: one of the shortest, two of up to eight, three of more.
+clues are left in every copy: one of the shortest, two of up to eight, four of more.
 """
 
 import itertools
@@ -65,7 +65,11 @@ class Lookup:
         """(place, key, number) once for every number of every key."""
         counts = self.begins[keys + 1] - self.begins[keys]
         offsets = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
-        return np.repeat(places, counts), np.repeat(keys, counts), self.numbers[np.repeat(self.begins[keys], counts) + offsets]
+        return (
+            np.repeat(places, counts),
+            np.repeat(keys, counts),
+            self.numbers[np.repeat(self.begins[keys], counts) + offsets],
+        )
 
 
 @dataclass(frozen=True)
@@ -95,10 +99,10 @@ class Index:
     grams: Lookup
     gram_counts: npt.NDArray[np.int64]
     """[denied]: its distinct 13-grams; 0 for a shorter question."""
-    asked: tuple[tuple[int, ...], ...]
-    """[denied]: the question's words as they stand."""
-    answers: tuple[tuple[tuple[int, ...], ...], ...]
-    """[denied]: the words of each answer that can be evidence."""
+    asked: tuple[bytes, ...]
+    """[denied]: the ids of the question's words as they stand, eight bytes each."""
+    answers: tuple[tuple[bytes, ...], ...]
+    """[denied]: the ids of the words of each answer that can be evidence."""
 
     @classmethod
     def of(cls, denied: Sequence[Denied]) -> "Index":
@@ -106,7 +110,7 @@ class Index:
         templates = templates_of(denied)
         clues, phrases, needed = _clues(templates)
         words = words_of([one.question for one in denied])
-        asked = [tuple(words.ids[words.bounds[n] : words.bounds[n + 1]].tolist()) for n in range(len(denied))]
+        asked = [words.ids[words.bounds[n] : words.bounds[n + 1]].tobytes() for n in range(len(denied))]
         starts, hashes = windows(words, GRAM)
         owners = np.searchsorted(words.bounds, starts, side="right") - 1
         grams = sorted(set(zip(hashes.tolist(), owners.tolist(), strict=True)))
@@ -227,7 +231,7 @@ def _clues(templates: Sequence[Template]) -> tuple[list[tuple[int, int]], list[t
         distinct = len({word for pair in pairs for word in pair if word})
         chosen = chosen if distinct <= ALL_PAIRS else chosen[:CLUES]
         clues += [(pair, number) for pair in chosen]
-        needed.append(1 if distinct <= 3 else 2 if len(chosen) < 9 or distinct <= ALL_PAIRS else 3)
+        needed.append(1 if distinct <= 3 else 2 if len(chosen) < 9 or distinct <= ALL_PAIRS else 4)
     return _hashes(clues), _hashes(phrases), needed
 
 
@@ -251,7 +255,7 @@ def _pairs(template: Template) -> list[tuple[int, int]]:
     return list(dict.fromkeys(pair for pair in itertools.pairwise(meant) if pair[0] != pair[1]))
 
 
-def _answers(one: Denied) -> tuple[tuple[int, ...], ...]:
+def _answers(one: Denied) -> tuple[bytes, ...]:
     """Answers that say something: with a word that has a meaning, or a number of two digits and more."""
     words = words_of(one.answers)
     kept = []
@@ -259,5 +263,5 @@ def _answers(one: Denied) -> tuple[tuple[int, ...], ...]:
         first, end = int(words.bounds[number]), int(words.bounds[number + 1])
         kinds, lengths = words.kinds[first:end], words.ends[first:end] - words.begins[first:end]
         if np.any((kinds == CONTENT) & (lengths > 1)) or np.any((kinds == NUMBER) & (lengths > 1)):
-            kept.append(tuple(words.ids[first:end].tolist()))
+            kept.append(words.ids[first:end].tobytes())
     return tuple(kept)

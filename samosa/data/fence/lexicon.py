@@ -48,7 +48,7 @@ UNITS = frozenset(
     seconds minute minutes min mins hour hours hr hrs day days week weeks month months year years decade decades am pm
     degree degrees celsius fahrenheit watt watts volt volts kb mb gb tb byte bytes
     """.split()
-) - {"m"}
+) - {"m", "am"}
 
 SAME = {
     "*": "times",

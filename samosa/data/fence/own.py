@@ -50,13 +50,13 @@ def texts_of(row: Any) -> frozenset[str]:
         if not (isinstance(asked, dict) and isinstance(answered, dict) and asked.get("role") == "user"):
             continue
         question, parts = asked.get("content"), answered.get("content")
-        if isinstance(question, str) and _is_drawn(without_system(question), parts):
+        if isinstance(question, str) and isinstance(parts, list) and _is_drawn(without_system(question), parts):
             found |= {without_system(question), *(part["text"] for part in parts)}
     return frozenset(found)
 
 
-def _is_drawn(question: str, content: Any) -> bool:
-    if not isinstance(content, list) or not all(_is_part(part) for part in content):
+def _is_drawn(question: str, content: list[Any]) -> bool:
+    if not all(_is_part(part) for part in content):
         return False
     calls = [part["text"] for part in content if part["type"] == "python"]
     texts = [part["text"] for part in content if part["type"] == "text"]
@@ -111,11 +111,16 @@ def _is_deed(verb: str) -> bool:
 
 def _trains(name: str, kind: str) -> bool:
     """Whether the training side may name a thing of this kind so."""
-    known = {one.casefold() for one in on_side(bank("banks")[kind].get("real", []), "train")}
-    if name.casefold() in known:
+    if name.casefold() in _known(kind):
         return True
     shapes = bank("banks")[kind]["shapes"] + bank("banks")[kind].get("drills", [])
     return any(_shape_holds(shape, name) for shape in shapes)
+
+
+@functools.cache
+def _known(kind: str) -> frozenset[str]:
+    """Real names of a kind on the training side."""
+    return frozenset(name.casefold() for name in on_side(bank("banks")[kind].get("real", []), "train"))
 
 
 def _shape_holds(shape: str, name: str) -> bool:

@@ -4,6 +4,7 @@ Numbers, units, names, capitalised words and what is declared to vary become slo
 in the same words and mostly in the same order; so nothing need be known about what a copy put into the slots.
 """
 
+import functools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -50,20 +51,33 @@ class Template:
     denied: list[int] = field(default_factory=list)
     """Numbers of the questions it was made from."""
 
-    @property
+    @functools.cached_property
     def rooms(self) -> tuple[int, ...]:
         """[fixed + 1]: words that a copy may put into the slots before each fixed word: a number has few."""
         unnamed = (numbers and not names for numbers, names in zip(self.numbers, self.names, strict=True))
         return tuple(
-            slots * (NUMBER_WORDS if number else NAME_WORDS)
-            for slots, number in zip(self.slots, unnamed, strict=True)
+            slots * (NUMBER_WORDS if number else NAME_WORDS) for slots, number in zip(self.slots, unnamed, strict=True)
         )
 
-    @property
+    @functools.cached_property
+    def meant(self) -> tuple[int, ...]:
+        """The words with a meaning, repetitions kept."""
+        return tuple(word for word, content in zip(self.fixed, self.content, strict=True) if content)
+
+    @functools.cached_property
+    def distinct(self) -> frozenset[int]:
+        """The words that stay, each once."""
+        return frozenset(self.fixed)
+
+    @functools.cached_property
+    def length(self) -> int:
+        """Words of the longest copy."""
+        return len(self.fixed) + sum(self.rooms)
+
+    @functools.cached_property
     def weight(self) -> int:
         """Words with a meaning, repetitions counted. None: only an answer makes it evidence."""
         return sum(self.content)
-
 
 
 def templates_of(denied: Sequence[Denied]) -> list[Template]:
@@ -91,7 +105,7 @@ def _asked(one: Denied) -> str:
 def _variants(
     words: Words, span: range, text: str, declared: Sequence[str], common: frozenset[str]
 ) -> Iterator[Template]:
-    """The template, and a more literal one as well where it says little: there units, acronyms and opening names stay."""
+    """The template; where it says little, a more literal one as well: units, acronyms and opening names stay."""
     names = _names(words, span, text, declared, common)
     loose = _template(words, span, names, units=False)
     if loose.says < SAYS_ENOUGH:
@@ -182,4 +196,3 @@ def _as_written(text: str, spoken: Sequence[str]) -> tuple[list[str], list[bool]
 def _lower_case_words(texts: Sequence[str]) -> frozenset[str]:
     """Words that stand somewhere without a capital: they are no names."""
     return frozenset(word for text in texts for word in re.findall(r"\b[a-z]+\b", text))
-
