@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
 
@@ -135,8 +136,7 @@ def _run(
             progress(result)
             yield result
         return
-    spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(workers, len(chunks)), mp_context=spawn, initializer=_die_with_parent)
+    pool = ProcessPoolExecutor(min(workers, len(chunks)), mp_context=_context(), initializer=_die_with_parent)
     try:
         waiting = {pool.submit(_part, work, chunk, places[chunk]) for chunk in chunks}
         while waiting:
@@ -148,6 +148,13 @@ def _run(
                 yield result
     finally:
         _stop(pool)
+
+
+def _context() -> BaseContext:
+    """How workers are started: forked, which takes no time, where no library has threads that a fork would tear."""
+    threads = Path("/proc/self/task")  # Linux; threads of libraries are counted, too
+    alone = threads.is_dir() and len(list(threads.iterdir())) == 1
+    return multiprocessing.get_context("fork" if alone else "spawn")
 
 
 def _outcome(future: Future[Result]) -> Result:

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice, pairwise
+from typing import TYPE_CHECKING
 
-import numpy as np
 import re2
 
 from samosa.data.filter import alphabets
@@ -14,6 +14,9 @@ from samosa.data.filter.emoji import run_of
 from samosa.data.filter.lines import neighbours, runs
 from samosa.data.filter.masks import HIDDEN, open_fence
 from samosa.data.filter.patterns import Span, options
+
+if TYPE_CHECKING:  # the import takes longer than filtering a small file
+    import numpy as np
 
 Find = Callable[[str, str], Iterator[Span]]
 """(what the rule sees of a text, the text itself) -> where it is wrong."""
@@ -99,6 +102,8 @@ def looped_text(*, times: int, longest: int) -> TextCheck:
         tokens = words.split()
         if len(tokens) < 2 * times:
             return
+        import numpy as np
+
         numbers: dict[str, int] = {}
         ids = np.fromiter((numbers.setdefault(token, len(numbers)) for token in tokens), np.int64, len(tokens))
         for period in range(1, min(longest, len(tokens) // times) + 1):
@@ -119,6 +124,8 @@ def looped_text(*, times: int, longest: int) -> TextCheck:
 
 def _runs_of_true(flags: "np.ndarray[tuple[int], np.dtype[np.bool_]]", wanted: int) -> list[int]:
     """Where runs of at least `wanted` true values begin."""
+    import numpy as np
+
     breaks = np.concatenate([[-1], np.flatnonzero(~flags), [len(flags)]])
     return [int(breaks[run]) + 1 for run in np.flatnonzero(np.diff(breaks) > wanted)]
 

@@ -1,11 +1,15 @@
 """Lines that repeat, found without a loop over lines: a row may have hundreds of thousands of short ones."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from itertools import compress, groupby
 from operator import eq, itemgetter
+from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # the import takes longer than filtering a small file
+    import numpy as np
+    from numpy.typing import NDArray
 
 BLANKS = " \t\r\f\v"
 """What is left out at both ends of a line where white space does not count."""
@@ -15,7 +19,7 @@ _LONG = 1024  # characters from which on lines are counted first
 _AT_ONCE = 64  # blanks at one end of a line that are taken away for all lines at once
 _COMPARED = 16  # bytes of lines that are compared for all lines at once
 
-Places = NDArray[np.intp]
+Places: TypeAlias = "NDArray[np.intp]"
 
 
 def neighbours(text: str, *, trim: bool) -> bool:
@@ -35,6 +39,8 @@ def runs(text: str, times: int, *, trim: bool) -> Iterator[tuple[int, int, int]]
     if len(text) < _LONG or text.count("\n") < _MANY:
         yield from _few_runs(text.split("\n"), times, trim)
         return
+    import numpy as np
+
     data = text.encode()
     equal, starts, ends = _equal_to_next(data, trim)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], equal, [False]]).astype(np.int8)))
@@ -66,6 +72,8 @@ def _few_runs(lines: list[str], times: int, trim: bool) -> Iterator[tuple[int, i
 
 def _equal_to_next(data: bytes, trim: bool) -> tuple[NDArray[np.bool_], Places, Places]:
     """For each line but the last whether it is not empty and equals the next; and where each begins and ends."""
+    import numpy as np
+
     codes = np.frombuffer(data, dtype=np.uint8)
     breaks = np.flatnonzero(codes == ord("\n"))
     starts, ends = np.append(0, breaks + 1), np.append(breaks, len(data))
@@ -87,6 +95,8 @@ def _equal_to_next(data: bytes, trim: bool) -> tuple[NDArray[np.bool_], Places, 
 
 def _trim(data: bytes, codes: NDArray[np.uint8], starts: Places, ends: Places) -> None:
     """Move the ends of lines past blanks, in place."""
+    import numpy as np
+
     blanks = BLANKS.encode()
     is_blank = np.zeros(256, dtype=np.bool_)
     is_blank[list(blanks)] = True

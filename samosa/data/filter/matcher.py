@@ -1,5 +1,7 @@
 """Rules compiled: one RE2 set for all patterns of a scope, so that a text is read once whatever the number of rules."""
 
+from __future__ import annotations
+
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
