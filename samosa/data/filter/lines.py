@@ -15,7 +15,7 @@ BLANKS = " \t\r\f\v"
 """What is left out at both ends of a line where white space does not count."""
 
 _MANY = 256  # lines from which on numpy is the quicker way
-_LONG = 1024  # characters from which on lines are counted first
+_LONG = 4096  # characters from which on lines are counted first
 _AT_ONCE = 64  # blanks at one end of a line that are taken away for all lines at once
 _COMPARED = 16  # bytes of lines that are compared for all lines at once
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import re2
 
+from samosa.data.filter.answers import visible
 from samosa.data.filter.builtins import TEXT_BUILTINS, TextCheck
 from samosa.data.filter.folding import FOLDED, Places, fold
 from samosa.data.filter.masks import hide
@@ -61,21 +62,44 @@ def _placed(spans: Iterator[Span], places: Places | None) -> Iterator[Span]:
         yield (start, end) if places is None else (int(places[start]), int(places[end]))
 
 
-def _suspicion(groups: Sequence[Group]) -> Callable[[str], bool]:
+def _suspicion(group: Group) -> Callable[[str], bool]:
     """Whether a text is to be looked at with care; false for nearly all, and never for one that a rule rejects."""
-    sets = [(group.prose, group.search, [group.checks[slot].suspect for slot in group.always]) for group in groups]
+    prose, search = group.prose, group.search
+    suspects = [group.checks[slot].suspect for slot in group.always]
 
     def suspicious(text: str) -> bool:
-        for prose, search, suspects in sets:
-            words = hide(text) if prose and ("`" in text or "|" in text or "~" in text) else text
-            if search(words.encode()) is not None:
+        words = hide(text) if prose and ("`" in text or "|" in text or "~" in text) else text
+        if search(words.encode()) is not None:
+            return True
+        for suspect in suspects:  # noqa: SIM110 - any() costs a generator for every text
+            if suspect(words):
                 return True
-            for suspect in suspects:
-                if suspect(words):
-                    return True
         return False
 
     return suspicious
+
+
+def _quick(groups: Sequence[Group], joined: bool, shortest: int, shortest_answer: int) -> Callable[[list[str]], int]:
+    """What counts the characters of a row's answers where no rule can reject it, and otherwise returns -1. Most of a
+    filter's time is here, so there is no look-up in it that can be done before.
+    """
+    suspicions = [_suspicion(group) for group in groups]
+
+    def good(answers: list[str]) -> int:
+        if joined and len(answers) != 1:
+            answers = ["\n".join(answers)]
+        length = sum(map(len, answers))
+        if length < shortest:
+            return -1
+        for text in answers:
+            if shortest_answer and len(visible(text)) < shortest_answer:
+                return -1
+            for suspicious in suspicions:
+                if suspicious(text):
+                    return -1
+        return length
+
+    return good
 
 
 @dataclass(frozen=True)
@@ -85,10 +109,8 @@ class Matcher:
     joined: bool
     groups: tuple[Group, ...]
     row_checks: tuple[tuple[Rule, RowCheck], ...]
-    shortest: int
-    """The least characters that the rules of length ask for."""
-    shortest_answer: int
-    suspicious: Callable[[str], bool]
+    good: Callable[[list[str]], int]
+    """Of strings alone: their characters, or -1 where some rule may reject the row."""
     plain: bool
     """Whether strings alone can decide: no rule reads other speakers or the parts of an answer."""
 
@@ -120,7 +142,8 @@ def _compile(rules: RuleSet) -> Matcher:
     counted = [(rule.builtin, int((rule.args or {})["at_least"])) for rule, _ in rows if rule.builtin in LENGTHS]
     shortest, shortest_answer = (max((least for name, least in counted if name == kind), default=0) for kind in LENGTHS)
     plain = len(counted) == len(rows) and not any(group.everyone for group in groups)
-    return Matcher(rules.joined, tuple(groups), tuple(rows), shortest, shortest_answer, _suspicion(groups), plain)
+    good = _quick(groups, rules.joined, shortest, shortest_answer)
+    return Matcher(rules.joined, tuple(groups), tuple(rows), good, plain)
 
 
 def _group(everyone: bool, prose: bool, inside: list[tuple[Rule, TextCheck]]) -> Group:

@@ -96,6 +96,7 @@ class Tally:
         self._look_at_first = LOOK_AT_FIRST if thorough else 0
         self._next_look = 1 if thorough else LOOK_EVERY
         self._before: Counter[int] = Counter()
+        self._lengths: list[int] = []  # counted many at once, which is quicker
         self._lost: Counter[int] = Counter()
 
     def add(self, judged: Judged) -> None:
@@ -105,7 +106,7 @@ class Tally:
         if broken is not None:
             self._add_broken(judged)
             return
-        self._before[length] += 1
+        self._lengths.append(length)
         if reasons:
             self._lost[length] += 1
             self._add_reasons(judged)
@@ -113,10 +114,16 @@ class Tally:
         self._kept = kept = self._kept + 1
         if kept == self._next_look:
             self._next_look = kept + 1 if kept < self._look_at_first else kept + LOOK_EVERY
+            self._count_lengths()
             self._look(judged)
+
+    def _count_lengths(self) -> None:
+        self._before.update(self._lengths)
+        self._lengths.clear()
 
     def as_dict(self) -> dict[str, Any]:
         """The tally as JSON has it."""
+        self._count_lengths()
         totals, source = self.totals, self.source
         source.kept = self._kept
         source.rows = self._before.total() + source.broken
