@@ -120,7 +120,7 @@ class Fence:
         for place in places_of(template, batch.words, suspect.places, needed, text):
             if place.covered == 1 and place.broken == 0 and (same := self._same_words(batch, suspect)) is not None:
                 return same
-            verdict = verdict_on(place, batch.words, batch.texts[text], asks=bool(batch.asking[text]))
+            verdict = verdict_on(place, batch.words, asks=bool(batch.asking[text]))
             if verdict != "no" and (one := self._judged(batch, suspect, place, verdict)) is not None:
                 return one
         return None

@@ -90,7 +90,7 @@ def _place(template: Template, words: Words, low: int, high: int, text: tuple[in
         if not matched:
             return None
         matched = matched[:1]
-    first, last = min(matched), max(matched)
+    first, last = _widened(template, stand, min(matched), max(matched))
     missing = sum(not any(first <= at <= last for at in stand.get(word, ())) for word in template.fixed)
     return Place(template, covered, len(template.fixed) - 1 - held, missing, first, last, *text)
 
@@ -100,19 +100,35 @@ def _neighbours(template: Template, words: Words, stand: dict[int, list[int]]) -
 
     A word of grammar may stand before the second: "what's the weather" is "what is the weather".
     """
-    held, matched = 0, []
+    held = 0
+    matched: list[int] = []
     fixed, rooms, kinds = template.fixed, template.rooms, words.kinds_listed
     for place in range(len(fixed) - 1):
         there = stand.get(fixed[place + 1])
         if there is None:
             continue
-        room = 1 + rooms[place + 1]
+        nearest = 2 + rooms[place + 1]
+        pair: tuple[int, int] | None = None
         for at in stand.get(fixed[place], ()):
             following = bisect.bisect_right(there, at)
             if following < len(there):
                 other = there[following]
-                if other - at - (kinds[other - 1] == STOP) <= room:
-                    held += 1
-                    matched += [at, other]
-                    break
+                apart = other - at - (kinds[other - 1] == STOP)
+                if apart < nearest:
+                    nearest, pair = apart, (at, other)
+        if pair is not None:
+            held += 1
+            matched += pair
     return held, matched
+
+
+def _widened(template: Template, stand: dict[int, list[int]], first: int, last: int) -> tuple[int, int]:
+    """The span with those words of the template that stand near it alone, as around a list whose parts were moved."""
+    reach = 1 + 2 * max(template.slots)
+    for word in template.distinct:
+        there = stand.get(word, [])
+        if there and not any(first <= at <= last for at in there):
+            nearest = min(there, key=lambda at: min(abs(at - first), abs(at - last)))
+            if first - reach <= nearest <= last + reach:
+                first, last = min(first, nearest), max(last, nearest)
+    return first, last

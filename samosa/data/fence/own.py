@@ -15,8 +15,10 @@ from typing import Any
 
 from samosa.chat.payloads import call_payload
 from samosa.chat.prompts import DEFAULT_SYSTEM, SYSTEM_JOINER, THINK_SYSTEM
+from samosa.data.generate.english import lines
 from samosa.data.generate.exchange import NOTHING_FOUND, SEARCH_FAILED
 from samosa.data.generate.numbers import DRAWS
+from samosa.data.generate.quoting import ASK
 from samosa.data.generate.sides import bank, on_side, side_of
 
 THOUGHT = re.compile(r"<think>\n.*?\n</think>\n", re.DOTALL)
@@ -63,6 +65,8 @@ def _is_drawn(question: str, content: list[Any]) -> bool:
     if not texts:
         return False
     answer = THOUGHT.sub("", texts[-1], count=1)
+    if not calls and any(question == ask.format(line=answer) for ask in ASK):
+        return answer in _lines()
     for phrasing in _phrasings(question):
         match = phrasing.asks.fullmatch(question)
         if match is not None and CHECKS[phrasing.pattern](phrasing.topic, match.groupdict(), calls, answer):
@@ -115,6 +119,12 @@ def _trains(name: str, kind: str) -> bool:
         return True
     shapes = bank("banks")[kind]["shapes"] + bank("banks")[kind].get("drills", [])
     return any(_shape_holds(shape, name) for shape in shapes)
+
+
+@functools.cache
+def _lines() -> frozenset[str]:
+    """What quoting rows repeat."""
+    return frozenset(lines())
 
 
 @functools.cache

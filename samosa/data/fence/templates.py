@@ -13,14 +13,14 @@ import numpy as np
 
 from samosa.data.fence import lexicon
 from samosa.data.fence.denied import Denied
-from samosa.data.fence.words import CONTENT, DAY, NUMBER, STEM, UNIT, Words, folded, plain, words_of
+from samosa.data.fence.words import CONTENT, DAY, NUMBER, STEM, UNIT, Words, words_of
 
 LONGEST = 160  # words that stay: of a longer question its first part is looked for
 SHOUTED = 0.7  # a text with more of its words capitalised says nothing by capitals
 NAME_JOINERS = frozenset(["of", "de", "la", "the", "and", "van", "von", "del"])
 SENTENCE_END = re.compile(r"[.!?:;\"“”(\[]\s*$|\n")
 SENTENCE = re.compile(r"[.!?](?=\s)")
-ACRONYM = re.compile(r"[A-Z]{2,6}s?")
+ACRONYM = re.compile(rb"[A-Z]{2,6}s?")
 STRICT = frozenset(["inside", "declared", "declared name"])
 """What varies even in the more literal template."""
 NAME_WORDS = 5  # that a copy may put into the slot of a name
@@ -86,9 +86,9 @@ def templates_of(denied: Sequence[Denied]) -> list[Template]:
     words = words_of(texts)
     common = _lower_case_words(texts)
     found: dict[tuple[object, ...], Template] = {}
-    for number, (one, text) in enumerate(zip(denied, texts, strict=True)):
+    for number, one in enumerate(denied):
         span = range(int(words.bounds[number]), int(words.bounds[number + 1]))
-        for template in _variants(words, span, text, one.slots, common):
+        for template in _variants(words, span, one.slots, common):
             kept = found.setdefault((template.fixed, template.slots, template.numbers), template)
             kept.sentences = max(kept.sentences, template.sentences)
             kept.denied.append(number)
@@ -102,11 +102,9 @@ def _asked(one: Denied) -> str:
     return one.question
 
 
-def _variants(
-    words: Words, span: range, text: str, declared: Sequence[str], common: frozenset[str]
-) -> Iterator[Template]:
+def _variants(words: Words, span: range, declared: Sequence[str], common: frozenset[str]) -> Iterator[Template]:
     """The template; where it says little, a more literal one as well: units, acronyms and opening names stay."""
-    names = _names(words, span, text, declared, common)
+    names = _names(words, span, declared, common)
     loose = _template(words, span, names, units=False)
     if loose.says < SAYS_ENOUGH:
         loose = _template(words, span, ["" if name == "acronym" else name for name in names], units=False)
@@ -145,16 +143,16 @@ def _template(words: Words, span: range, varies: Sequence[str], *, units: bool) 
     return Template(tuple(fixed), tuple(content), tuple(slots), tuple(numbers), tuple(names), says, sentences)
 
 
-def _names(words: Words, span: range, text: str, declared: Sequence[str], common: frozenset[str]) -> list[str]:
+def _names(words: Words, span: range, declared: Sequence[str], common: frozenset[str]) -> list[str]:
     """For each word what makes it vary: declared, a capital inside a sentence or one that opens it; "" for nothing."""
     spoken = [words.between(place, place) for place in span]
     names = [""] * len(spoken)
-    shown, opening = _as_written(text, spoken)
-    capitals = [word[:1].isupper() for word in shown]
+    capitals = [words.is_capital(place) for place in span]
+    opening = [place == span[0] or SENTENCE_END.search(words.before(place)) is not None for place in span]
     if len(spoken) <= 2 or sum(capitals) <= SHOUTED * len(spoken):
         for place, word in enumerate(spoken):
             if capitals[place] and words.kinds[span[place]] == CONTENT:
-                if ACRONYM.fullmatch(shown[place]):
+                if ACRONYM.fullmatch(words.written(span[place])):
                     names[place] = "acronym"
                 elif not opening[place]:
                     names[place] = "inside"
@@ -177,20 +175,6 @@ def _mark(names: list[str], spoken: Sequence[str], phrase: Sequence[str], why: s
 def _spoken(text: str) -> list[str]:
     words = words_of([text])
     return [words.between(place, place) for place in range(len(words.ids))]
-
-
-def _as_written(text: str, spoken: Sequence[str]) -> tuple[list[str], list[bool]]:
-    """For each word: itself with its capitals, and whether it opens a sentence."""
-    written, lower = plain(text), folded(text)
-    shown, opening, at = [], [], 0
-    for word in spoken:
-        place = lower.find(word, at)
-        if place < 0 or len(written) != len(lower):
-            return list(spoken), [False] * len(spoken)
-        shown.append(written[place : place + len(word)])
-        opening.append(SENTENCE_END.search(written[at:place]) is not None if at else True)
-        at = place + len(word)
-    return shown, opening
 
 
 def _lower_case_words(texts: Sequence[str]) -> frozenset[str]:

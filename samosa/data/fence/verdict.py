@@ -19,7 +19,7 @@ from samosa.data.fence.templates import (
     SENTENCE,
     SHOUTED,
 )
-from samosa.data.fence.words import NUMBER, STOP, Words, plain
+from samosa.data.fence.words import NUMBER, STOP, Words
 
 Verdict = Literal["fits", "with the answer", "no"]
 
@@ -31,11 +31,12 @@ INSIDE = 5  # words: a shorter question is one by itself ("price of gold" is in 
 SLACK = 0.15  # of the neighbours may be apart besides those of a moved clause, in a long template
 LOOSE = 0.4  # of a long template's words may be others, between
 LIMIT = 20  # words to the end of a sentence; farther away it does not matter where
+LINE = re.compile(r"[.!?:]\s|\n")
 BREAK = re.compile(r"[.!?:;,\n\"()\[\]{}|]")
 
 
-def verdict_on(place: Place, words: Words, text: str, *, asks: bool) -> Verdict:
-    """Whether a question stands at `place` of `text`. `asks`: the text is not an assistant's."""
+def verdict_on(place: Place, words: Words, *, asks: bool) -> Verdict:
+    """Whether a question stands at a place. `asks`: the text is not an assistant's."""
     template = place.template
     if template.weight >= LONG:
         return _long(place)
@@ -49,7 +50,7 @@ def verdict_on(place: Place, words: Words, text: str, *, asks: bool) -> Verdict:
         return "no"
     if template.weight == 0 and (template.says < GRAMMAR_ENOUGH or not any(template.slots)):
         return "with the answer"
-    return "fits" if _filled(place, words, text) else "with the answer"
+    return "fits" if _filled(place, words) else "with the answer"
 
 
 def _long(place: Place) -> Verdict:
@@ -74,10 +75,11 @@ def _close(place: Place, loose: float) -> bool:
     return place.others <= sum(place.template.rooms) + loose
 
 
-def _filled(place: Place, words: Words, text: str) -> bool:
+def _filled(place: Place, words: Words) -> bool:
     """Where the template has a number or a name, a number or a name stands: "what is x" is no "what is 5 x 7".
 
-    A name has a capital, in a text that has both; where one clause moved, it may stand anywhere in its sentence.
+    Other slots have a word of any meaning. A name has a capital, in a text that has both; where one clause moved, it
+    may stand anywhere in its sentence.
     """
     template, first, last = place.template, place.first, place.last
     if len(template.fixed) == 1 and template.numbers == (True, True):  # "8 times to get 32" is no "8 times 32"
@@ -86,35 +88,29 @@ def _filled(place: Place, words: Words, text: str) -> bool:
     rooms = template.rooms
     gaps = [(first - rooms[0], first), (first, last), (last + 1, last + 1 + rooms[-1])]
     sides = [(0,), tuple(range(1, len(template.fixed))), (len(template.fixed),)]
-    capitals = _capitals(place, words, text)
+    capitals = _capitals(place, words)
     for (low, high), slots in zip(gaps, sides, strict=True):
         if place.broken:
             low, high = first - NAME_WORDS, last + 1 + NAME_WORDS
         inside = range(max(low, place.begin), min(high, place.end))
         if sum(template.numbers[slot] for slot in slots) > sum(words.kinds_listed[at] == NUMBER for at in inside):
             return False
-        if any(template.names[slot] for slot in slots):
-            others = {
-                at for at in inside if words.listed[at] not in template.distinct and words.kinds_listed[at] != STOP
-            }
-            if not (others if capitals is None else others & capitals):
-                return False
+        others = {at for at in inside if words.listed[at] not in template.distinct and words.kinds_listed[at] != STOP}
+        if sum(template.slots[slot] > 0 for slot in slots) > len(others):
+            return False
+        if capitals is not None and any(template.names[slot] for slot in slots) and not others & capitals:
+            return False
     return True
 
 
-def _capitals(place: Place, words: Words, text: str) -> set[int] | None:
-    """Which words around a place begin with a capital; None where the text has no capitals, or nothing else."""
-    written = plain(text)
-    if written.islower() or written.isupper():
-        return None
-    shown = written.encode("utf-8", "replace")
-    start = int(words.starts[int(words.starts.searchsorted(words.begins[place.first], side="right")) - 1])
+def _capitals(place: Place, words: Words) -> set[int] | None:
+    """Which words around a place begin with a capital; None where nearly none does, or nearly all."""
     around = range(max(place.begin, place.first - NAME_WORDS), min(place.end, place.last + 1 + NAME_WORDS))
-    if len(shown) <= int(words.begins[around[-1]]) - start:
-        return None  # lower case is longer here, as of few letters of few languages
-    letters = {number: shown[int(words.begins[number]) - start] for number in around}
-    large = {number for number, letter in letters.items() if ord("A") <= letter <= ord("Z") or letter >= 0x80}
-    return None if len(large) > 2 and len(large) >= SHOUTED * len(letters) else large
+    large = {at for at in around if words.is_capital(at)}
+    if len(large) > 2 and len(large) >= SHOUTED * len(around):
+        return None
+    text = words.shown[words.begins[place.begin] : words.ends[place.end - 1]]
+    return None if text.islower() else large
 
 
 def _alone(place: Place, words: Words) -> bool:
@@ -122,15 +118,26 @@ def _alone(place: Place, words: Words) -> bool:
     template = place.template
     before, after = template.rooms[0] + STRAY, template.rooms[-1] + STRAY
     if len(template.fixed) == 1:
-        return place.end - place.begin <= 1 + sum(template.slots) + STRAY
+        return place.end - place.begin <= 1 + sum(template.slots) + STRAY or _is_line(place, words)
     if template.says < SAYS_LITTLE:
         if place.first - place.begin <= before and place.end - 1 - place.last <= after:
             return True
         if template.slots[0] or len(template.fixed) + (template.slots[-1] > 0) < 3:
             return False
-        before, after = 0, template.rooms[-1]
+        before, after = template.rooms[0], template.rooms[-1]
     to_end = _to_break(words, place.last, place.end - 1, 1)
     return _to_break(words, place.first, place.begin, -1) <= before and to_end <= after
+
+
+def _is_line(place: Place, words: Words) -> bool:
+    """Two numbers and a word between, and a sentence or line that is no more than that: "432 times 28"."""
+    first, last = place.first - 1, place.last + 1
+    if place.template.numbers != (True, True) or first < place.begin or last >= place.end:
+        return False
+    before = first == place.begin or LINE.search(words.before(first)) is not None
+    after = last == place.end - 1 or LINE.search(words.before(last + 1)) is not None
+    within = all(words.before(at).isspace() for at in (place.first, last))
+    return before and after and within
 
 
 def _sentences(place: Place, words: Words) -> int:
@@ -142,11 +149,18 @@ def _to_break(words: Words, at: int, limit: int, step: int) -> int:
     """Words from a place to the next mark that ends a sentence or clause, or to the limit."""
     count = 0
     while at != limit and count < LIMIT:
-        left, right = (at, at + 1) if step > 0 else (at - 1, at)
-        if BREAK.search(words.buffer[words.ends[left] : words.begins[right]].decode("utf-8", "replace")):
+        if _begins(words, at + 1 if step > 0 else at):
             return count
         at, count = at + step, count + 1
     return count
+
+
+def _begins(words: Words, at: int) -> bool:
+    """Whether a word begins a clause: after a mark, or with a capital that only a beginning gives it ("And")."""
+    if BREAK.search(words.before(at)):
+        return True
+    length = words.ends[at] - words.begins[at]  # "I" is large anywhere
+    return bool(words.kinds[at] == STOP and length > 1 and words.is_capital(at) and not words.is_capital(at - 1))
 
 
 def asked_as_it_is(index: Index, words: Words, text: int, number: int) -> tuple[int, int] | None:

@@ -46,6 +46,9 @@ class Words:
     starts: npt.NDArray[np.int64]
     """[texts + 1]: bytes of `buffer` at which texts begin."""
     buffer: bytes
+    """The texts in lower case."""
+    shown: bytes
+    """The texts with their capitals, byte for byte beside `buffer`."""
 
     @functools.cached_property
     def listed(self) -> list[int]:
@@ -63,11 +66,23 @@ class Words:
             return ""
         return self.buffer[self.begins[first] : self.ends[last]].decode("utf-8", "replace")
 
+    def is_capital(self, place: int) -> bool:
+        """Whether a word begins with a capital; only of those of English is it known."""
+        return b"A" <= self.shown[self.begins[place] : self.begins[place] + 1] <= b"Z"
+
+    def written(self, place: int) -> bytes:
+        """A word with its capitals."""
+        return self.shown[self.begins[place] : self.ends[place]]
+
+    def before(self, place: int) -> str:
+        """What stands between a word and the one before it."""
+        return self.buffer[self.ends[place - 1] : self.begins[place]].decode("utf-8", "replace")
+
 
 def words_of(texts: Sequence[str]) -> Words:
     """Cut texts into words. Lone surrogates become question marks."""
-    parts = [folded(text).encode("utf-8", "replace") for text in texts]
-    buffer = bytes(PADDING) + b"\0".join(parts) + bytes(PADDING)
+    parts = [_both(text) for text in texts]
+    buffer, shown = (_joined([part[side] for part in parts]) for side in (0, 1))
     raw = np.frombuffer(buffer, np.uint8)
     classes = _class_table()[raw]
     before = np.empty_like(classes)
@@ -84,22 +99,34 @@ def words_of(texts: Sequence[str]) -> Words:
     kinds[letters & (ends - begins == 1) & (kinds == CONTENT)] = STOP
     kinds[classes[begins] == DIGIT] = NUMBER
     _multiply(ids, kinds)
-    lengths = np.fromiter((len(part) + 1 for part in parts), np.int64, len(parts))
+    lengths = np.fromiter((len(lower) + 1 for lower, _ in parts), np.int64, len(parts))
     starts = PADDING + np.concatenate(([0], np.cumsum(lengths)))
-    return Words(ids, kinds, begins, ends, np.searchsorted(begins, starts), starts, buffer)
+    return Words(ids, kinds, begins, ends, np.searchsorted(begins, starts), starts, buffer, shown)
 
 
-def folded(text: str) -> str:
-    """The text with everything taken out that a copy may change without changing a word; its length may change."""
-    return plain(text).lower()
+def _both(text: str) -> tuple[bytes, bytes]:
+    """A text in lower case and as it is written, of one length, without what a copy may change within a word."""
+    if text.isascii():
+        shown = _plain(text).encode()
+        return shown.lower(), shown
+    text = _plain(_usual(text))
+    lower, shown = text.lower().encode("utf-8", "replace"), text.encode("utf-8", "replace")
+    return lower, shown if len(shown) == len(lower) else lower
 
 
-def plain(text: str) -> str:
-    """`folded`, with capitals."""
-    if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)
-        for form, usual in TYPOGRAPHIC.items():
-            text = text.replace(form, usual)
+def _joined(parts: Sequence[bytes]) -> bytes:
+    return bytes(PADDING) + b"\0".join(parts) + bytes(PADDING)
+
+
+def _usual(text: str) -> str:
+    """Typographic and compatibility forms as their usual ones."""
+    text = unicodedata.normalize("NFKC", text)
+    for form, usual in TYPOGRAPHIC.items():
+        text = text.replace(form, usual)
+    return text
+
+
+def _plain(text: str) -> str:
     if DOTTED.search(text):
         for dotted, usual in ABBREVIATIONS.items():
             text = text.replace(dotted, usual)
