@@ -14,7 +14,8 @@ from samosa.config import Options
 from samosa.errors import BadInput, NotReady
 
 COMMANDS = ["phase-a", "sft", "pretrain", "cpt", "extend"]
-COMMANDS += ["attach", "profile", "doctor", "gen-data", "filter", "dedup", "fence", "mix", "pull", "tokenize", "tokenizer"]
+COMMANDS += ["attach", "profile", "doctor"]
+COMMANDS += ["gen-data", "filter", "dedup", "fence", "mix", "pull", "tokenize", "tokenizer"]
 COMMANDS += ["eval", "chat", "inspect"]
 
 

@@ -54,6 +54,7 @@ def test_a_detached_command_keeps_its_tag_and_is_followed_to_its_end(samosa_home
         gate.touch()
 
     monkeypatch.setattr(console, "live_line", show)
+    monkeypatch.setattr(console._Live, "printed_at", None)  # other tests have lines, too
     threading.Thread(target=open_gate, daemon=True).start()
     assert detach.attach("long") == 130
     seen = capsys.readouterr().err
