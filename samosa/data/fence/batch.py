@@ -59,7 +59,7 @@ class Batch:
 
     def text_at(self, place: int) -> int:
         """The text that a word is of."""
-        return int(self.words.bounds.searchsorted(place, side="right")) - 1
+        return int(self.words.texts[place])
 
     def reply(self, text: int) -> tuple[int, int]:
         """The words of the row's next text: the first, and behind the last. None of them after the row's last text."""

@@ -116,8 +116,7 @@ class Fence:
     def _looked_at(self, batch: Batch, suspect: Suspect) -> Found | None:
         """At every place where a template may stand, for the surest."""
         template, text = self.index.templates[suspect.number], suspect.text
-        needed = int(self.index.needed[suspect.number])
-        for place in places_of(template, batch.words, suspect.places, needed, text):
+        for place in places_of(template, batch.words, suspect.places, text):
             if place.covered == 1 and place.broken == 0 and (same := self._same_words(batch, suspect)) is not None:
                 return same
             verdict = verdict_on(place, batch.words, asks=bool(batch.asking[text]))

@@ -4,10 +4,10 @@ import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from samosa.data.fence.index import REGION
 from samosa.data.fence.templates import Template
 from samosa.data.fence.words import STOP, Words
 
-REGION = 8  # words around the clues that are looked at besides the template's own length
 MOST_PLACES = 6  # clusters of clues in one text that are looked at
 HALF = 0.7  # of the words with a meaning, at least, to be worth a second look
 
@@ -47,29 +47,29 @@ class Place:
         return self.last - self.first + 1 - (len(self.template.fixed) - self.missing)
 
 
-def places_of(template: Template, words: Words, clues: Sequence[int], needed: int, text: int) -> list[Place]:
-    """Where a template may stand in a text: around `needed` clues close together, best first."""
+def places_of(template: Template, words: Words, clues: Sequence[int], text: int) -> list[Place]:
+    """Where a template may stand in a text: around clues that stand close together, best first."""
     begin, end = int(words.bounds[text]), int(words.bounds[text + 1])
+    margin = template.length + REGION
     found = []
-    for low, high in _regions(clues, needed, template.length, begin, end):
-        place = _place(template, words, low, high, (begin, end))
-        if place is not None:
-            found.append(place)
+    for cluster in _clusters(clues, margin)[:MOST_PLACES]:
+        low, high = max(begin, cluster[0] - margin), min(end, cluster[-1] + margin)
+        if len(template.distinct.intersection(words.listed[low:high])) >= template.least:
+            place = _place(template, words, low, high, (begin, end))
+            if place is not None:
+                found.append(place)
     return sorted(found, key=lambda place: (place.broken + place.missing, -place.covered))
 
 
-def _regions(clues: Sequence[int], needed: int, length: int, begin: int, end: int) -> list[tuple[int, int]]:
-    """Around the clusters of clues, those with most clues first."""
-    clusters: list[list[int]] = []
-    for at in clues:
-        if clusters and at - clusters[-1][0] <= length + REGION:
+def _clusters(clues: Sequence[int], reach: int) -> list[list[int]]:
+    """Clues that stand together, the largest clusters first."""
+    clusters = [[clues[0]]]
+    for at in clues[1:]:
+        if at - clusters[-1][0] <= reach:
             clusters[-1].append(at)
         else:
             clusters.append([at])
-    clusters.sort(key=len, reverse=True)
-    margin = length + REGION
-    enough = [cluster for cluster in clusters[:MOST_PLACES] if len(cluster) >= needed]
-    return [(max(begin, cluster[0] - margin), min(end, cluster[-1] + margin)) for cluster in enough]
+    return sorted(clusters, key=len, reverse=True) if len(clusters) > 1 else clusters
 
 
 def _place(template: Template, words: Words, low: int, high: int, text: tuple[int, int]) -> Place | None:

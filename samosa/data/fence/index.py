@@ -24,6 +24,7 @@ ALL_PAIRS = 5  # a template of so few words with a meaning has every ordered pai
 CLUES = 10  # of a longer template, the rarest among all templates
 FARTHEST = 32  # words of any kind from the first of a clue to the second
 MOVED = 3  # neighbours that one moved clause separates
+REGION = 8  # words around the clues that are looked at besides the template's own length
 ALONE = 0x51ED270B  # makes a clue of a single word
 
 
@@ -74,13 +75,13 @@ class Lookup:
 
 @dataclass(frozen=True)
 class Suspect:
-    """A text that has enough clues of a template, or 13-grams of a question."""
+    """A text that has enough clues of a template."""
 
     text: int
     number: int
-    """Of the template, or of the question."""
+    """Of the template."""
     places: tuple[int, ...]
-    """Words, counted over the batch, where clues or 13-grams begin."""
+    """Words, counted over the batch, where its clues begin to stand close together."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,8 @@ class Index:
     templates: tuple[Template, ...]
     needed: npt.NDArray[np.int64]
     """[templates]: clues that make a text suspect."""
+    reach: npt.NDArray[np.int64]
+    """[templates]: words within which its clues have to stand."""
     anywhere: npt.NDArray[np.bool_]
     """[templates]: whether it says enough to be looked for in answers, too."""
     clues: Lookup
@@ -112,20 +115,21 @@ class Index:
         words = words_of([one.question for one in denied])
         asked = [words.ids[words.bounds[n] : words.bounds[n + 1]].tobytes() for n in range(len(denied))]
         starts, hashes = windows(words, GRAM)
-        owners = np.searchsorted(words.bounds, starts, side="right") - 1
+        owners = words.texts[starts]
         grams = sorted(set(zip(hashes.tolist(), owners.tolist(), strict=True)))
         counts = np.bincount(np.array([owner for _, owner in grams], np.int64), minlength=len(denied))
         return cls(
             denied=tuple(denied),
             templates=tuple(templates),
             needed=np.array(needed, np.int64),
+            reach=np.array([template.length + REGION for template in templates], np.int64),
             anywhere=np.array([template.says >= SAYS_ENOUGH for template in templates], np.bool_),
             clues=Lookup.of(clues),
             phrases=Lookup.of(phrases),
             grams=Lookup.of(grams),
             gram_counts=counts,
             asked=tuple(asked),
-            answers=tuple(_answers(one) for one in denied),
+            answers=tuple(_answers(denied)),
         )
 
     def suspects(self, words: Words, asking: npt.NDArray[np.bool_]) -> list[Suspect]:
@@ -159,7 +163,7 @@ class Index:
     ) -> list[Suspect]:
         if not len(places):
             return []
-        texts = np.searchsorted(words.bounds, places, side="right") - 1
+        texts = words.texts[places]
         worth = asking[texts] | self.anywhere[numbers]
         texts, places, keys, numbers = texts[worth], places[worth], keys[worth], numbers[worth]
         if not len(places):
@@ -169,11 +173,32 @@ class Index:
         new = np.append(True, (texts[1:] != texts[:-1]) | (numbers[1:] != numbers[:-1]))
         distinct = new | np.append(True, keys[1:] != keys[:-1])
         begins = np.flatnonzero(new)
-        enough = np.add.reduceat(distinct, begins) >= self.needed[numbers[begins]]
+        enough = np.repeat(
+            np.add.reduceat(distinct, begins) >= self.needed[numbers[begins]], np.diff(np.append(begins, len(texts)))
+        )
+        return self._close(texts[enough], numbers[enough], places[enough])
+
+    def _close(
+        self, texts: npt.NDArray[np.int64], numbers: npt.NDArray[np.int64], places: npt.NDArray[np.int64]
+    ) -> list[Suspect]:
+        """Those whose clues stand close together."""
+        order = np.lexsort((places, numbers, texts))
+        texts, numbers, places = texts[order], numbers[order], places[order]
+        last = np.arange(len(texts)) + self.needed[numbers] - 1  # of as many clues as are needed, from each on
+        inside = last < len(texts)
+        last[~inside] = 0
+        inside &= (texts[last] == texts) & (numbers[last] == numbers) & (places[last] - places <= self.reach[numbers])
+        starts = np.flatnonzero(inside)
+        if not len(starts):
+            return []
+        texts, numbers, places = texts[starts], numbers[starts], places[starts]
+        begins = np.flatnonzero(np.append(True, (texts[1:] != texts[:-1]) | (numbers[1:] != numbers[:-1])))
         ends = np.append(begins[1:], len(texts))
         return [
-            Suspect(int(texts[begin]), int(numbers[begin]), tuple(sorted(places[begin:end].tolist())))
-            for begin, end in zip(begins[enough].tolist(), ends[enough].tolist(), strict=True)
+            Suspect(text, number, tuple(places[begin:end].tolist()))
+            for text, number, begin, end in zip(
+                texts[begins].tolist(), numbers[begins].tolist(), begins.tolist(), ends.tolist(), strict=True
+            )
         ]
 
     def copied(self, words: Words) -> dict[tuple[int, int], tuple[float, int]]:
@@ -181,7 +206,7 @@ class Index:
         starts, hashes = windows(words, GRAM)
         at, keys = self.grams.find(hashes)
         places, keys, numbers = self.grams.expand(starts[at], keys)
-        texts = np.searchsorted(words.bounds, places, side="right") - 1
+        texts = words.texts[places]
         seen: dict[tuple[int, int], dict[int, int]] = {}
         for text, number, key, place in zip(
             texts.tolist(), numbers.tolist(), keys.tolist(), places.tolist(), strict=True
@@ -210,10 +235,7 @@ def windows(words: Words, length: int) -> tuple[npt.NDArray[np.int64], Ids]:
     hashes = np.zeros(total, np.uint64)
     for offset in range(length):
         hashes = hashes * MULTIPLIERS[0] + words.ids[offset : offset + total]
-    whole = np.ones(total, np.bool_)
-    for bound in words.bounds[1:-1].tolist():
-        whole[max(0, bound - length + 1) : bound] = False
-    starts = np.flatnonzero(whole)
+    starts = np.flatnonzero(words.texts[:total] == words.texts[length - 1 :])
     return starts, mixed(hashes[starts])
 
 
@@ -255,13 +277,11 @@ def _pairs(template: Template) -> list[tuple[int, int]]:
     return list(dict.fromkeys(pair for pair in itertools.pairwise(meant) if pair[0] != pair[1]))
 
 
-def _answers(one: Denied) -> tuple[bytes, ...]:
-    """Answers that say something: with a word that has a meaning, or a number of two digits and more."""
-    words = words_of(one.answers)
-    kept = []
-    for number in range(len(one.answers)):
-        first, end = int(words.bounds[number]), int(words.bounds[number + 1])
-        kinds, lengths = words.kinds[first:end], words.ends[first:end] - words.begins[first:end]
-        if np.any((kinds == CONTENT) & (lengths > 1)) or np.any((kinds == NUMBER) & (lengths > 1)):
-            kept.append(words.ids[first:end].tobytes())
-    return tuple(kept)
+def _answers(denied: Sequence[Denied]) -> list[tuple[bytes, ...]]:
+    """Answers that say something: with a word that has a meaning, or a number, of two letters or digits and more."""
+    words = words_of([answer for one in denied for answer in one.answers])
+    telling = ((words.kinds == CONTENT) | (words.kinds == NUMBER)) & (words.ends - words.begins > 1)
+    says = np.bincount(words.texts[telling], minlength=len(words.bounds) - 1)
+    ids = [words.ids[first:end].tobytes() for first, end in itertools.pairwise(words.bounds.tolist())]
+    numbers = iter(range(len(ids)))
+    return [tuple(ids[n] for n in itertools.islice(numbers, len(one.answers)) if says[n]) for one in denied]

@@ -23,6 +23,7 @@ SENTENCE = re.compile(r"[.!?](?=\s)")
 ACRONYM = re.compile(rb"[A-Z]{2,6}s?")
 STRICT = frozenset(["inside", "declared", "declared name"])
 """What varies even in the more literal template."""
+LEAST = 0.6  # of a long template: a fifth of its words may be lost, and a few of grammar with them
 NAME_WORDS = 5  # that a copy may put into the slot of a name
 NUMBER_WORDS = 3  # "1,250.75" is three
 GRAMMAR_SAYS = 0.4  # of what a word with a meaning says
@@ -70,6 +71,13 @@ class Template:
         return frozenset(self.fixed)
 
     @functools.cached_property
+    def least(self) -> int:
+        """Of the distinct words that stay, those that have to stand near each other to be worth a closer look."""
+        if self.says < SAYS_ENOUGH or len(self.fixed) < 3:
+            return len(self.distinct)
+        return min(len(self.distinct) - 1, round(LEAST * len(self.distinct)))
+
+    @functools.cached_property
     def length(self) -> int:
         """Words of the longest copy."""
         return len(self.fixed) + sum(self.rooms)
@@ -82,29 +90,36 @@ class Template:
 
 def templates_of(denied: Sequence[Denied]) -> list[Template]:
     """The distinct templates of questions, in order of appearance; a question that says little may have two."""
-    texts = [_asked(one) for one in denied]
-    words = words_of(texts)
-    common = _lower_case_words(texts)
+    words = words_of(_asked(denied))
+    declared = words_of([slot for one in denied for slot in one.slots])
+    common = frozenset(words.ids[~words.capitals].tolist()) | _ids(lexicon.OPENERS)
     found: dict[tuple[object, ...], Template] = {}
+    phrase = 0
     for number, one in enumerate(denied):
         span = range(int(words.bounds[number]), int(words.bounds[number + 1]))
-        for template in _variants(words, span, one.slots, common):
+        phrases = range(phrase, phrase := phrase + len(one.slots))
+        varies = _names(words, span, common)
+        for slot in phrases:
+            _mark(varies, words.listed[span.start : span.stop], declared, slot)
+        for template in _variants(words, span, varies):
             kept = found.setdefault((template.fixed, template.slots, template.numbers), template)
             kept.sentences = max(kept.sentences, template.sentences)
             kept.denied.append(number)
     return list(found.values())
 
 
-def _asked(one: Denied) -> str:
-    """The question; with its choices where it asks nothing by itself."""
-    if one.choices and not np.any(words_of([one.question]).kinds == CONTENT):
-        return "\n".join([one.question, *one.choices])
-    return one.question
+def _asked(denied: Sequence[Denied]) -> list[str]:
+    """The questions; with its choices where one asks nothing by itself."""
+    words = words_of([one.question for one in denied])
+    says = np.bincount(words.texts[words.kinds == CONTENT], minlength=len(denied))
+    return [
+        "\n".join([one.question, *one.choices]) if one.choices and not says[number] else one.question
+        for number, one in enumerate(denied)
+    ]
 
 
-def _variants(words: Words, span: range, declared: Sequence[str], common: frozenset[str]) -> Iterator[Template]:
+def _variants(words: Words, span: range, names: Sequence[str]) -> Iterator[Template]:
     """The template; where it says little, a more literal one as well: units, acronyms and opening names stay."""
-    names = _names(words, span, declared, common)
     loose = _template(words, span, names, units=False)
     if loose.says < SAYS_ENOUGH:
         loose = _template(words, span, ["" if name == "acronym" else name for name in names], units=False)
@@ -128,14 +143,14 @@ def _template(words: Words, span: range, varies: Sequence[str], *, units: bool) 
     slots, numbers, names = [0], [False], [False]
     says = 0.0
     for place, why in zip(span, varies, strict=True):
-        kind = words.kinds[place]
+        kind = words.kinds_listed[place]
         if why or kind in (NUMBER, DAY) or (kind == UNIT and not units):
             slots[-1] += 1
-            numbers[-1] |= bool(kind == NUMBER)
+            numbers[-1] |= kind == NUMBER
             names[-1] |= why not in ("", "declared")
         elif len(fixed) < LONGEST:
-            fixed.append(int(words.ids[place]))
-            content.append(bool(kind == CONTENT))
+            fixed.append(words.listed[place])
+            content.append(kind == CONTENT)
             says += 1 if kind in (CONTENT, UNIT) else 0 if kind == STEM else GRAMMAR_SAYS
             slots.append(0)
             numbers.append(False)
@@ -143,40 +158,36 @@ def _template(words: Words, span: range, varies: Sequence[str], *, units: bool) 
     return Template(tuple(fixed), tuple(content), tuple(slots), tuple(numbers), tuple(names), says, sentences)
 
 
-def _names(words: Words, span: range, declared: Sequence[str], common: frozenset[str]) -> list[str]:
-    """For each word what makes it vary: declared, a capital inside a sentence or one that opens it; "" for nothing."""
-    spoken = [words.between(place, place) for place in span]
-    names = [""] * len(spoken)
-    capitals = [words.is_capital(place) for place in span]
-    opening = [place == span[0] or SENTENCE_END.search(words.before(place)) is not None for place in span]
-    if len(spoken) <= 2 or sum(capitals) <= SHOUTED * len(spoken):
-        for place, word in enumerate(spoken):
-            if capitals[place] and words.kinds[span[place]] == CONTENT:
-                if ACRONYM.fullmatch(words.written(span[place])):
-                    names[place] = "acronym"
-                elif not opening[place]:
-                    names[place] = "inside"
-                elif word not in lexicon.OPENERS and word not in common:
-                    names[place] = "opening"
-    for place in range(1, len(spoken) - 1):  # "Bank of England" is one name
-        if spoken[place] in NAME_JOINERS and capitals[place - 1] and capitals[place + 1]:
-            names[place] = names[place - 1] if names[place + 1] else ""
-    for phrase in declared:
-        _mark(names, spoken, _spoken(phrase), "declared name" if phrase[:1].isupper() else "declared")
+def _names(words: Words, span: range, common: frozenset[int]) -> list[str]:
+    """For each word what makes it a name: a capital inside a sentence, or one that opens it; "" for nothing."""
+    capitals = words.capitals[span.start : span.stop].tolist()
+    names = [""] * len(span)
+    if len(span) > 2 and sum(capitals) > SHOUTED * len(span):
+        return names
+    for offset, place in enumerate(span):
+        if capitals[offset] and words.kinds_listed[place] == CONTENT:
+            if ACRONYM.fullmatch(words.written(place)):
+                names[offset] = "acronym"
+            elif offset and SENTENCE_END.search(words.before(place)) is None:
+                names[offset] = "inside"
+            elif words.listed[place] not in common:
+                names[offset] = "opening"
+    joiners = _ids(NAME_JOINERS)
+    for offset in range(1, len(span) - 1):  # "Bank of England" is one name
+        if capitals[offset - 1] and capitals[offset + 1] and words.listed[span[offset]] in joiners:
+            names[offset] = names[offset - 1] if names[offset + 1] else ""
     return names
 
 
-def _mark(names: list[str], spoken: Sequence[str], phrase: Sequence[str], why: str) -> None:
-    for place in range(len(spoken) - len(phrase) + 1 if phrase else 0):
-        if spoken[place : place + len(phrase)] == phrase:
-            names[place : place + len(phrase)] = [why] * len(phrase)
+def _mark(names: list[str], ids: Sequence[int], declared: Words, slot: int) -> None:
+    """Mark where a declared slot stands."""
+    first, end = int(declared.bounds[slot]), int(declared.bounds[slot + 1])
+    phrase = declared.listed[first:end]
+    for at in range(len(ids) - len(phrase) + 1 if phrase else 0):
+        if ids[at : at + len(phrase)] == phrase:
+            names[at : at + len(phrase)] = ["declared name" if declared.capitals[first] else "declared"] * len(phrase)
 
 
-def _spoken(text: str) -> list[str]:
-    words = words_of([text])
-    return [words.between(place, place) for place in range(len(words.ids))]
-
-
-def _lower_case_words(texts: Sequence[str]) -> frozenset[str]:
-    """Words that stand somewhere without a capital: they are no names."""
-    return frozenset(word for text in texts for word in re.findall(r"\b[a-z]+\b", text))
+@functools.cache
+def _ids(texts: frozenset[str]) -> frozenset[int]:
+    return frozenset(words_of(sorted(texts)).listed)

@@ -106,7 +106,7 @@ def _filled(place: Place, words: Words) -> bool:
 def _capitals(place: Place, words: Words) -> set[int] | None:
     """Which words around a place begin with a capital; None where nearly none does, or nearly all."""
     around = range(max(place.begin, place.first - NAME_WORDS), min(place.end, place.last + 1 + NAME_WORDS))
-    large = {at for at in around if words.is_capital(at)}
+    large = {at for at in around if words.capitals[at]}
     if len(large) > 2 and len(large) >= SHOUTED * len(around):
         return None
     text = words.shown[words.begins[place.begin] : words.ends[place.end - 1]]
@@ -160,7 +160,7 @@ def _begins(words: Words, at: int) -> bool:
     if BREAK.search(words.before(at)):
         return True
     length = words.ends[at] - words.begins[at]  # "I" is large anywhere
-    return bool(words.kinds[at] == STOP and length > 1 and words.is_capital(at) and not words.is_capital(at - 1))
+    return bool(words.kinds[at] == STOP and length > 1 and words.capitals[at] and not words.capitals[at - 1])
 
 
 def asked_as_it_is(index: Index, words: Words, text: int, number: int) -> tuple[int, int] | None:
