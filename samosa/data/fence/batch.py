@@ -28,7 +28,11 @@ def strings_of(value: Any, *, asks: bool = True) -> Iterator[tuple[str, bool]]:
     elif isinstance(value, Mapping):
         asks = asks and value.get("role", value.get("from")) not in ANSWERING
         for key, one in value.items():
-            if key not in NO_TEXT:
+            if key in NO_TEXT:
+                continue
+            if one.__class__ is str:  # most are, and generators are slow
+                yield one, asks and key not in ANSWERS
+            else:
                 yield from strings_of(one, asks=asks and key not in ANSWERS)
 
 

@@ -90,19 +90,11 @@ def words_of(texts: Sequence[str]) -> Words:
     buffer, shown = (_joined([part[side] for part in parts]) for side in (0, 1))
     raw = np.frombuffer(buffer, np.uint8)
     classes = _class_table()[raw]
-    before = np.empty_like(classes)
-    before[0], before[1:] = 0, classes[:-1]
-    cut = classes != before
-    cut |= classes == SIGN
-    edges = np.flatnonzero(cut)
-    begins = edges[classes[edges] != 0]
-    ends = _ends(edges, classes)
-    begins, ends = _without_other_signs(classes, begins, ends)
-    ids = _hashed(buffer, begins, ends)
-    ids, kinds = _known(ids)
-    letters = classes[begins] == LETTER
-    kinds[letters & (ends - begins == 1) & (kinds == CONTENT)] = STOP
-    kinds[classes[begins] == DIGIT] = NUMBER
+    begins, ends = _without_other_signs(classes, *_runs(classes))
+    ids, kinds = _known(_hashed(buffer, begins, ends))
+    found = classes[begins]
+    kinds[(ends - begins == 1) & (found == LETTER) & (kinds == CONTENT)] = STOP
+    kinds[found == DIGIT] = NUMBER
     _multiply(ids, kinds)
     lengths = np.fromiter((len(lower) + 1 for lower, _ in parts), np.int64, len(parts))
     starts = PADDING + np.concatenate(([0], np.cumsum(lengths)))
@@ -153,10 +145,15 @@ def _class_table() -> npt.NDArray[np.uint8]:
     return table
 
 
-def _ends(edges: npt.NDArray[np.int64], classes: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
-    """A word ends at the next edge; the padding behind the text has one for the last."""
-    following = np.append(edges[1:], len(classes) - PADDING)
-    return following[: len(edges)][classes[edges] != 0]
+def _runs(classes: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Where runs of one class begin and end, a sign being one by itself; the padding's class is none."""
+    cut = np.empty(len(classes), np.bool_)
+    cut[0] = False
+    np.not_equal(classes[1:], classes[:-1], out=cut[1:])
+    cut |= classes == SIGN
+    edges = np.flatnonzero(cut)
+    words = classes[edges] != 0
+    return edges[words], np.append(edges[1:], len(classes) - PADDING)[: len(edges)][words]
 
 
 def _without_other_signs(
@@ -198,29 +195,28 @@ def mixed(ids: Ids) -> Ids:
 
 def _known(ids: Ids) -> tuple[Ids, npt.NDArray[np.uint8]]:
     """Ids with words of one meaning made one, and each word's kind."""
-    keys, usual, kinds = _known_table()
-    place = (ids >> np.uint64(64 - TABLE_BITS)).astype(np.intp)
-    known = keys[place] == ids
-    return np.where(known, usual[place], ids), np.where(known, kinds[place], np.uint8(CONTENT))
+    numbers, keys, usual, kinds = _known_tables()
+    number = numbers[ids >> np.uint64(64 - TABLE_BITS)]
+    number[keys[number] != ids] = 0
+    known = number != 0
+    return np.where(known, usual[number], ids), kinds[number]
 
 
 @functools.cache
-def _known_table() -> tuple[Ids, Ids, npt.NDArray[np.uint8]]:
-    """Tables by an id's upper bits: the id itself, the id it stands for, its kind."""
-    keys, usual = np.zeros(2**TABLE_BITS, np.uint64), np.zeros(2**TABLE_BITS, np.uint64)
-    kinds = np.zeros(2**TABLE_BITS, np.uint8)
-    entries = [(word, word, STOP) for word in lexicon.GRAMMAR]
-    entries += [(word, word, STEM) for word in lexicon.STEMS]
-    entries += [(word, word, NUMBER) for word in lexicon.NUMBER_WORDS - lexicon.GRAMMAR]
-    entries += [(word, word, UNIT) for word in lexicon.UNITS]
-    entries += [(word, word, DAY) for word in lexicon.DAYS_AND_MONTHS]
-    entries += [(other, word, STOP if word in lexicon.GRAMMAR else CONTENT) for other, word in lexicon.SAME.items()]
-    for word, meant, kind in entries:
-        own, other = _raw_id(word), _raw_id(meant)
-        place = own >> (64 - TABLE_BITS)
-        assert keys[place] in (0, own), f"{word} has the place of another: leave one of them out, or take more bits"
-        keys[place], usual[place], kinds[place] = own, other, kind
-    return keys, usual, kinds
+def _known_tables() -> tuple[npt.NDArray[np.uint16], Ids, Ids, npt.NDArray[np.uint8]]:
+    """By an id's upper bits the number of a word of the lexicon, 0 for none; by that its id, the id that it stands for,
+    and its kind."""
+    kinds = dict.fromkeys(lexicon.GRAMMAR, STOP) | dict.fromkeys(lexicon.STEMS, STEM)
+    kinds |= dict.fromkeys(lexicon.NUMBER_WORDS - lexicon.GRAMMAR, NUMBER) | dict.fromkeys(lexicon.UNITS, UNIT)
+    kinds |= dict.fromkeys(lexicon.DAYS_AND_MONTHS, DAY)
+    kinds |= {word: kinds.get(meant, CONTENT) for word, meant in lexicon.SAME.items()}
+    keys = np.array([0, *map(_raw_id, kinds)], np.uint64)
+    usual = np.array([0, *(_raw_id(lexicon.SAME.get(word, word)) for word in kinds)], np.uint64)
+    places = keys[1:] >> np.uint64(64 - TABLE_BITS)
+    assert len(set(places.tolist())) == len(places), "two words of the lexicon share a place: take more bits"
+    numbers = np.zeros(2**TABLE_BITS, np.uint16)
+    numbers[places] = np.arange(1, len(keys))
+    return numbers, keys, usual, np.array([CONTENT, *kinds.values()], np.uint8)
 
 
 @functools.cache
