@@ -29,26 +29,11 @@ from samosa.data.tokens.shard import open_token_shard, token_folder
 from samosa.errors import BadInput, NotReady, SamosaError
 from samosa.phases import base_stages, text_shards, tokenizing
 from samosa.phases.settings import Corpus
+from tests.phases.text_files import documents, jsonl, made, parquet, texts
 
 SMALL = ("shard_characters=4000", "row_group=8", "chunk_mb=1")
-WORDS = "the shard holds text <|bos|> in rows é 语 12345  \n    def f(x):\n\treturn x ".split(" ")
 COLUMNS = Corpus(source="base_data_climbmix", first="shard_00040.parquet", validation="shard_06542.parquet", seed=0,
                  tokens=10**6, validation_tokens=10**6)  # fmt: skip
-
-
-def texts(seed: int, count: int = 60) -> list[str]:
-    draw = random.Random(seed)
-    return [f"{seed} {i} " + " ".join(draw.choices(WORDS, k=draw.randrange(5, 60))) for i in range(count)]
-
-
-def jsonl(path, documents):
-    path.write_bytes(b"".join(orjson.dumps({"text": text}) + b"\n" for text in documents))
-    return path
-
-
-def parquet(path, documents, column="text", **options):
-    pq.write_table(pa.table({column: documents}), path, **options)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -74,19 +59,6 @@ def run(*files, sets=(), workers=1, first=None, **options):
         first_shard=first,
         workers=workers,
     )
-
-
-def made(folder) -> dict[str, bytes]:
-    """Every byte that tokenizing adds to a home: the shards, token shards and the register without times."""
-    files = {path.name: path.read_bytes() for path in sorted(folder.glob("*")) if path.name >= "shard_00040"}
-    tokens = home.root() / "data" / "tokens"
-    files |= {str(path.relative_to(tokens)): path.read_bytes() for path in sorted(tokens.rglob("*")) if path.is_file()}
-    files["register"] = json.dumps([[e.path, e.content, e.role, e.made] for e in registered().values()]).encode()
-    return files
-
-
-def documents(folder, name) -> list[str]:
-    return pq.read_table(folder / name).column("text").to_pylist()
 
 
 def test_shards_hold_every_document_once_in_an_order_of_the_seed(folder, tmp_path):
