@@ -11,7 +11,7 @@ GRAMMAR = frozenset(
     who whom whose what which when where why how
     all any both each few more most other others some such only own same too very just also even still yet
     many much get gets got let lets please tell me know help sure hello hi hey thanks ok okay
-    likely first second third fourth fifth last next other another st nd rd th
+    likely first second last next other another st nd rd th
     """.split()
 )
 
@@ -28,7 +28,7 @@ NUMBER_WORDS = frozenset(
     zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
     eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred hundreds thousand thousands million
     millions billion billions half halves quarter quarters thirds fourths fifths dozen dozens once twice thrice double
-    triple
+    triple third fourth fifth sixth seventh eighth ninth tenth
     """.split()
 )
 DAYS_AND_MONTHS = frozenset(
@@ -73,6 +73,9 @@ SAME = {
     "centre": "center",
 }
 """Word -> the word that it is written for."""
+
+ASKING = frozenset(["what", "who", "where", "how", "when"])
+"""After these "is" may be a mere "'s"."""
 
 OPENERS = frozenset(
     """

@@ -13,10 +13,11 @@ import numpy as np
 
 from samosa.data.fence import lexicon
 from samosa.data.fence.denied import Denied
-from samosa.data.fence.words import CONTENT, DAY, NUMBER, STEM, UNIT, Words, words_of
+from samosa.data.fence.words import CONTENT, DAY, NUMBER, STEM, STOP, UNIT, Words, words_of
 
 LONGEST = 160  # words that stay: of a longer question its first part is looked for
 SHOUTED = 0.7  # a text with more of its words capitalised says nothing by capitals
+IS = frozenset(["is"])
 NAME_JOINERS = frozenset(["of", "de", "la", "the", "and", "van", "von", "del"])
 SENTENCE_END = re.compile(r"[.!?:;\"“”(\[]\s*$|\n")
 SENTENCE = re.compile(r"[.!?](?=\s)")
@@ -123,14 +124,15 @@ def _variants(words: Words, span: range, names: Sequence[str]) -> Iterator[Templ
     loose = _template(words, span, names, units=False)
     if loose.says < SAYS_ENOUGH:
         loose = _template(words, span, ["" if name == "acronym" else name for name in names], units=False)
-    if loose.weight or (loose.says >= GRAMMAR_ENOUGH and any(loose.slots)):
+    is_told = loose.weight > 0 or (loose.says >= GRAMMAR_ENOUGH and any(loose.slots))
+    if is_told:
         yield loose
     if loose.says >= SAYS_LITTLE and loose.weight:
         return
     strict = _template(words, span, [name if name in STRICT else "" for name in names], units=True)
     if not strict.weight:
         strict = _template(words, span, [""] * len(span), units=True)
-    if strict.fixed and (strict.fixed, strict.slots) != (loose.fixed, loose.slots):
+    if strict.fixed and not (is_told and (strict.fixed, strict.slots) == (loose.fixed, loose.slots)):
         yield strict
 
 
@@ -148,6 +150,8 @@ def _template(words: Words, span: range, varies: Sequence[str], *, units: bool) 
             slots[-1] += 1
             numbers[-1] |= kind == NUMBER
             names[-1] |= why not in ("", "declared")
+        elif words.listed[place] in _ids(IS) and fixed and not slots[-1] and fixed[-1] in _ids(lexicon.ASKING):
+            says += GRAMMAR_SAYS  # a copy may have "what's" for it
         elif len(fixed) < LONGEST:
             fixed.append(words.listed[place])
             content.append(kind == CONTENT)
@@ -162,7 +166,7 @@ def _names(words: Words, span: range, common: frozenset[int]) -> list[str]:
     """For each word what makes it a name: a capital inside a sentence, or one that opens it; "" for nothing."""
     capitals = words.capitals[span.start : span.stop].tolist()
     names = [""] * len(span)
-    if len(span) > 2 and sum(capitals) > SHOUTED * len(span):
+    if _is_shouted(words, span, capitals):
         return names
     for offset, place in enumerate(span):
         if capitals[offset] and words.kinds_listed[place] == CONTENT:
@@ -177,6 +181,14 @@ def _names(words: Words, span: range, common: frozenset[int]) -> list[str]:
         if capitals[offset - 1] and capitals[offset + 1] and words.listed[span[offset]] in joiners:
             names[offset] = names[offset - 1] if names[offset + 1] else ""
     return names
+
+
+def _is_shouted(words: Words, span: range, capitals: Sequence[bool]) -> bool:
+    """Whether capitals say nothing, because words of grammar have them as well."""
+    grammar = [  # "I" is large anywhere
+        capitals[at - span.start] for at in span[1:] if words.kinds_listed[at] == STOP and len(words.written(at)) > 1
+    ]
+    return all(grammar) if grammar else len(span) > 2 and sum(capitals) > SHOUTED * len(span)
 
 
 def _mark(names: list[str], ids: Sequence[int], declared: Words, slot: int) -> None:

@@ -90,11 +90,13 @@ def words_of(texts: Sequence[str]) -> Words:
     buffer, shown = (_joined([part[side] for part in parts]) for side in (0, 1))
     raw = np.frombuffer(buffer, np.uint8)
     classes = _class_table()[raw]
-    begins, ends = _without_other_signs(classes, *_runs(classes))
+    begins, ends = _runs(classes)
     ids, kinds = _known(_hashed(buffer, begins, ends))
     found = classes[begins]
     kinds[(ends - begins == 1) & (found == LETTER) & (kinds == CONTENT)] = STOP
     kinds[found == DIGIT] = NUMBER
+    if len(others := _other_signs(found, kinds, begins, ends)):
+        ids, kinds, begins, ends = (np.delete(each, others) for each in (ids, kinds, begins, ends))
     _multiply(ids, kinds)
     lengths = np.fromiter((len(lower) + 1 for lower, _ in parts), np.int64, len(parts))
     starts = PADDING + np.concatenate(([0], np.cumsum(lengths)))
@@ -156,17 +158,16 @@ def _runs(classes: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.int64], npt.ND
     return edges[words], np.append(edges[1:], len(classes) - PADDING)[: len(edges)][words]
 
 
-def _without_other_signs(
-    classes: npt.NDArray[np.uint8], begins: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _other_signs(
+    classes: npt.NDArray[np.uint8],
+    kinds: npt.NDArray[np.uint8],
+    begins: npt.NDArray[np.int64],
+    ends: npt.NDArray[np.int64],
+) -> npt.NDArray[np.int64]:
     """Signs are arithmetic after a number, whatever space is between; in **bold** and and/or they are none."""
-    kinds = classes[begins]
-    signs = np.flatnonzero(kinds == SIGN)
-    if not len(signs):
-        return begins, ends
+    signs = np.flatnonzero(classes == SIGN)
     before = signs - 1  # of the very first word: the last, far away
-    others = signs[(kinds[before] != DIGIT) | (begins[signs] - ends[before] > NEAR)]
-    return np.delete(begins, others), np.delete(ends, others)
+    return signs[(kinds[before] != NUMBER) | (begins[signs] - ends[before] > NEAR)]
 
 
 def _hashed(buffer: bytes, begins: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> Ids:
