@@ -96,7 +96,9 @@ def words_of(texts: Sequence[str]) -> Words:
     kinds[(ends - begins == 1) & (found == LETTER) & (kinds == CONTENT)] = STOP
     kinds[found == DIGIT] = NUMBER
     if len(others := _other_signs(found, kinds, begins, ends)):
-        ids, kinds, begins, ends = (np.delete(each, others) for each in (ids, kinds, begins, ends))
+        stays = np.ones(len(ids), np.bool_)
+        stays[others] = False
+        ids, kinds, begins, ends = ids[stays], kinds[stays], begins[stays], ends[stays]
     _multiply(ids, kinds)
     lengths = np.fromiter((len(lower) + 1 for lower, _ in parts), np.int64, len(parts))
     starts = PADDING + np.concatenate(([0], np.cumsum(lengths)))

@@ -59,7 +59,11 @@ def test_a_question_is_found_whatever_one_thing_was_changed(fence, one, change, 
         ("I WONDER: WHAT IS THE WEATHER IN RIO DE JANEIRO? THANKS", 5),
         ("what is 31 x 52", 3),
         ("What’s 6*7?", 3),
-        ("How many pears does Ida have left? Ida picked 3 pears on Friday and 9 on Sunday. She gave a fifth of them to Bo.", 0),
+        (
+            "How many pears does Ida have left? Ida picked 3 pears on Friday and 9 on Sunday. "
+            "She gave a fifth of them to Bo.",
+            0,
+        ),
         ("A ferry leaves Bari at 11 pm and covers 900 km at 60 km per hour. When does it reach Bologna?", 1),
     ],
 )
