@@ -7,6 +7,7 @@ BIN := .venv/bin
 KEY := $(shell { cat pyproject.toml constraints.txt; pwd; } | cksum | cut -d ' ' -f 1)
 RUNNING := .venv/.installed-$(KEY)
 TESTING := .venv/.installed-test-$(KEY)
+MEASURING := .venv/.installed-bench-$(KEY)
 # Measured on two cores: compiling every package takes 38 s and its own first import hardly any, an old pip takes 13 s
 # more than a new one, and a build environment of its own 4 s more than the hatchling that is here already.
 QUIET := PIP_DISABLE_PIP_VERSION_CHECK=1
@@ -34,10 +35,10 @@ test: $(TESTING)
 lint: $(TESTING)
 	@$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports
 
-soak: $(TESTING)
+soak: $(MEASURING)
 	@SAMOSA_SEED=$(SEED) $(PYTEST) -m soak $(addprefix tests/,$(AREA))
 
-bench: $(TESTING)
+bench: $(MEASURING)
 	@$(BIN)/python -m benchmarks
 
 $(RUNNING): | .venv/bin/pip
@@ -47,6 +48,10 @@ $(RUNNING): | .venv/bin/pip
 $(TESTING): | .venv/bin/pip
 	@echo "setup: installing samosa and what its tests need into .venv (about a minute)" >&2
 	@$(PIP) -e '.[test]' && touch $@ $(RUNNING)
+
+$(MEASURING): $(TESTING)
+	@echo "setup: installing what the peers need that samosa is measured against (about a minute)" >&2
+	@$(PIP) -e '.[test,bench]' && touch $@
 
 .venv/bin/pip:
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or newer with pip was found" >&2; \

@@ -2,15 +2,18 @@
 started inherits the peak memory of the one that starts it."""
 
 import json
+import math
 import os
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
 THREADS = 2
+FEWEST = 3  # rounds, when five take too long
 
 
 def run(module: str, *arguments: object) -> dict[str, Any]:
@@ -22,10 +25,19 @@ def run(module: str, *arguments: object) -> dict[str, Any]:
     return found
 
 
-def alternate(module: str, sides: tuple[str, ...], seeds: list[int]) -> dict[str, list[dict[str, Any]]]:
-    """Every side once for each seed, in turn: side -> what it printed."""
+def alternate(
+    module: str, sides: tuple[str, ...], seeds: list[int], *, seconds: float = math.inf
+) -> dict[str, list[dict[str, Any]]]:
+    """Every side once for each seed, in turn: side -> what it printed. After `seconds` no further round begins, but
+    there are FEWEST at least.
+    """
     found: dict[str, list[dict[str, Any]]] = {side: [] for side in sides}
-    for seed in seeds:
+    began = time.monotonic()
+    for count, seed in enumerate(seeds):
+        spent = time.monotonic() - began
+        if count >= FEWEST and spent * (count + 1) / count > seconds:
+            print(f"  {module.strip('_')}: {count} rounds took {spent:.0f} s, no more", file=sys.stderr, flush=True)
+            break
         for side in sides:
             found[side].append(run(module, side, seed))
             print(f"  {module.strip('_')} {side}: {found[side][-1]}", file=sys.stderr, flush=True)

@@ -1,8 +1,9 @@
 """What training with samosa takes against plain ways to do the same: `python benchmarks/train.py [--json]`.
 
-Both sides run in this one command, in fresh processes that take turns, two threads each; figures are medians of five,
-with the least and the most beside them. `baselines/` holds the other sides. With --json the last line of stdout is one
-JSON object. Nothing else should run meanwhile; seven minutes on two cores.
+Both sides run in this one command, in fresh processes that take turns, two threads each; figures are medians of five
+rounds, or of three where five would take too long, with the least and the most beside them. `baselines/` holds the
+other sides. With --json the last line of stdout is one JSON object. Nothing else should run meanwhile; it takes six
+minutes on two cores.
 """
 
 import argparse
@@ -18,12 +19,13 @@ from benchmarks._sides import alternate, median, run, spread
 from samosa import console
 
 REPEATS = 5
+LONGEST = 150  # seconds for one part, on a machine where five rounds take longer
 Line = tuple[str, str, str, str]
 
 
 def head(seeds: list[int]) -> tuple[dict[str, float], list[Line]]:
     """Peak memory and time of the loss head by the dense one's, and by that of supervised rows only."""
-    found = alternate("_head", ("dense", "samosa", "dense_rows"), seeds)
+    found = alternate("_head", ("dense", "samosa", "dense_rows"), seeds, seconds=LONGEST)
     off = run("_head", "difference", seeds[0])
     memory = {side: median(results, "megabytes") for side, results in found.items()}
     seconds = {side: median(results, "seconds") for side, results in found.items()}
@@ -46,7 +48,7 @@ def head(seeds: list[int]) -> tuple[dict[str, float], list[Line]]:
 
 def step(seeds: list[int]) -> tuple[dict[str, float], list[Line]]:
     """Supervised tokens a second of a fine-tuning step by those of the baseline's two forms."""
-    found = alternate("_step", ("padded", "samosa", "packed_dense"), seeds)
+    found = alternate("_step", ("padded", "samosa", "packed_dense"), seeds, seconds=LONGEST)
     rate = {side: median(results, "rate") for side, results in found.items()}
     lines = [
         (
@@ -63,7 +65,7 @@ def step(seeds: list[int]) -> tuple[dict[str, float], list[Line]]:
 
 def packing(seeds: list[int]) -> tuple[dict[str, float], list[Line]]:
     """The fill of both mixes, and conversations a minute of the slower one."""
-    found = alternate("_packing", ("chat", "reasoning"), seeds)
+    found = alternate("_packing", ("chat", "reasoning"), seeds, seconds=LONGEST)
     lines = [
         (
             f"packing {mix}",

@@ -357,11 +357,16 @@ def _sweep(path: Path) -> None:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process of this machine runs under `pid`, whosever it is."""
+    """Whether a process of this machine runs under `pid`, whosever it is; one that ended and waits for its parent to
+    take notice does not."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    return True
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][:1]
+    except OSError:  # it has just gone, or this is no Linux
+        return not Path("/proc/self/stat").exists()
+    return state not in ("Z", "X")

@@ -14,7 +14,8 @@ from samosa.config import Options
 from samosa.errors import BadInput, NotReady
 
 COMMANDS = ["phase-a", "sft", "pretrain", "cpt", "extend"]
-COMMANDS += ["attach", "profile", "doctor", "gen-data", "filter", "dedup", "mix", "pull", "tokenize", "tokenizer"]
+COMMANDS += ["attach", "profile", "doctor"]
+COMMANDS += ["gen-data", "filter", "dedup", "fence", "mix", "pull", "tokenize", "tokenizer"]
 COMMANDS += ["eval", "compare", "criteria", "chat", "inspect"]
 
 
@@ -144,6 +145,12 @@ def test_nothing_said_is_the_options_own_defaults(receive):
             "phases.mixing",
             "run",
             {"files": ["a.jsonl"], "out": "d", "workers": 2},
+        ),
+        (
+            "dedup a.jsonl b.jsonl --out d --near --threshold 0.7 --workers 2 --seed 3",
+            "phases.dedup",
+            "run",
+            {"files": ["a.jsonl", "b.jsonl"], "out": "d", "near": True, "threshold": 0.7, "workers": 2, "seed": 3},
         ),
         ("eval --tag a@3 --seed 4", "phases.judging", "run", {"suite": "joint", "seed": 4}),
         (

@@ -80,3 +80,17 @@ def test_json_survives_a_stdout_that_is_not_utf8(monkeypatch):
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding="ascii"))
     console.emit_json({"city": "São Paulo"})
     assert json.loads(raw.getvalue()) == {"city": "São Paulo"}
+
+
+def test_a_live_table_is_drawn_on_a_terminal_and_its_line_alone_elsewhere(capsys, monkeypatch):
+    monkeypatch.setattr(console._Live, "printed_at", None)
+    with console.live_table(("rule", "rejects")) as draw:
+        draw("1 of 9 chunks", [("short [b]", 7)])
+        draw("2 of 9 chunks", [("short [b]", 8)])
+    assert capsys.readouterr().err == "1 of 9 chunks\n"
+    monkeypatch.setattr(console, "_on_terminal", lambda stream: True)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with console.live_table(("rule", "rejects")) as draw:
+        draw("1 of 9 chunks", [("short [b]", 7)])
+    shown = capsys.readouterr().err
+    assert "1 of 9 chunks" in shown and "short [b]" in shown and "rejects" in shown

@@ -295,3 +295,15 @@ def test_space_is_asked_for_before_it_is_needed(tmp_path):
     with pytest.raises(NotReady) as caught:
         home.require_space(tmp_path, 10**18)
     assert "1000000.0 TB" in caught.value.message
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only Linux tells")
+def test_a_process_that_ended_is_not_alive_while_nobody_has_taken_notice():
+    ended = subprocess.Popen([sys.executable, "-c", "pass"], stdout=subprocess.PIPE)
+    ended.stdout.read()  # its end, or nearly
+    deadline = time.monotonic() + 60
+    while home.alive(ended.pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(ended.pid, 0)  # it still has its number
+    assert ended.wait() == 0 and not home.alive(ended.pid) and home.alive(os.getpid())

@@ -139,7 +139,7 @@ class TurnMachine:
 
     def _on_text(self, text: str) -> None:
         seen = self._tail + text
-        if MARKER.search(seen):
+        if "<|" in seen and MARKER.search(seen):
             self._break(MARKER_TEXT)
         self._tail = seen[1 - LONGEST_MARKER :]
         if self._in_think and self._think is not None:
@@ -259,7 +259,7 @@ def events_from_parts(parts: Iterable[Part], *, ended: bool = True) -> Iterator[
 
 def _prose_events(text: str) -> Iterator[Event]:
     end = 0
-    for tag in THINK_TAG.finditer(text):
+    for tag in THINK_TAG.finditer(text) if "think>" in text else ():
         if tag.start() > end:
             yield Event("text", text[end : tag.start()])
         yield Event("think_open" if tag[0] == THINK_OPEN else "think_close")

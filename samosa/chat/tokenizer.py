@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import pickle
+import pickletools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,8 @@ class _Unpickler(pickle.Unpickler):
         raise _Forbidden(f"{module_name}.{global_name}")
 
 
+MEMO_WRITES = ("PUT", "BINPUT", "LONG_BINPUT")
+
 # What pickle raises on bytes that are not a pickle, or are part of one.
 _BROKEN = (
     pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError,
@@ -169,6 +172,7 @@ _BROKEN = (
 
 def _read_state(data: bytes, path: Path) -> dict[str, Any]:
     try:
+        _check_memo(data)
         loaded = _Unpickler(io.BytesIO(data)).load()
     except _Forbidden as error:
         raise BadInput(
@@ -180,6 +184,13 @@ def _read_state(data: bytes, path: Path) -> dict[str, Any]:
     if not isinstance(loaded, _State) or not isinstance(loaded.state, dict):
         raise BadInput(f"{path}: holds no tiktoken.Encoding with its own vocabulary", hint=_AGAIN)
     return loaded.state
+
+
+def _check_memo(data: bytes) -> None:
+    """Raise ValueError for a pickle of few bytes that makes pickle take tens of gigabytes: its memo is an array."""
+    for opcode, place, _ in pickletools.genops(data):
+        if opcode.name in MEMO_WRITES and place is not None and place > len(data):
+            raise ValueError(f"memo place {place} in {len(data)} bytes")
 
 
 def _check_vocabulary(pattern: Any, ranks: Any, specials: Any) -> None:

@@ -68,6 +68,8 @@ def prose(text: str) -> list[Part]:
     Only pairs of tags with no tag inside are think parts. Stray, nested and unclosed tags stay in the text, where the
     grammar sees them.
     """
+    if THINK_CLOSE not in text:
+        return [Part("text", text)] if text else []
     parts: list[Part] = []
     end = 0
     for block in THINK_BLOCK.finditer(text):

@@ -80,6 +80,33 @@ def dedup(
     return dedup.run(options, files=files, out=out, near=near, threshold=threshold, workers=workers, seed=seed)
 
 
+@app.command("fence", cls=Command)
+def fence(
+    files: Annotated[list[Path], typer.Argument(metavar="FILES...", help="Read these files of rows")],
+    against: Annotated[
+        list[str] | None,
+        typer.Option("--against", metavar="SUITE|FILE", help="Keep this from the rows: joint, roadmap, a benchmark"),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write kept and fenced rows here")] = None,
+    workers: flags.Workers = None,
+    seed: flags.Seed = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Look at a sample, predict the outcome, and stop")] = False,
+    recipe: flags.Recipe = None,
+    sets: flags.Sets = None,
+    json: flags.Json = False,
+    verbose: flags.Verbose = 0,
+) -> int:
+    """Take rows out that copy a probe or a benchmark
+
+    A copy with other numbers, names, case or clause order is found as well. Every row that is taken out is written
+    with the question it copies
+    """
+    from samosa.phases import fencing
+
+    options = options_of(recipe=recipe, sets=sets, plan=plan, json=json, verbose=verbose)
+    return fencing.run(options, files=files, against=against or (), out=out, workers=workers, seed=seed)
+
+
 @app.command("mix", cls=Command)
 def mix(
     files: Annotated[

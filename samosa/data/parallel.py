@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,7 @@ def remove(results: Iterable[Result], out: Path) -> None:
     """Remove parts that were merged, those a day old, and the folder where that leaves it empty."""
     for result in results:
         shutil.rmtree(result.folder, ignore_errors=True)
+    _sweep(out)  # workers outlive a killed parent by a moment
     with contextlib.suppress(OSError):  # another command may be removing as well
         for entry in out.iterdir():
             if entry.is_dir() and time.time() - entry.stat().st_mtime > STALE:
@@ -134,8 +136,7 @@ def _run(
             progress(result)
             yield result
         return
-    spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(workers, len(chunks)), mp_context=spawn, initializer=_die_with_parent)
+    pool = ProcessPoolExecutor(min(workers, len(chunks)), mp_context=_context(), initializer=_die_with_parent)
     try:
         waiting = {pool.submit(_part, work, chunk, places[chunk]) for chunk in chunks}
         while waiting:
@@ -147,6 +148,13 @@ def _run(
                 yield result
     finally:
         _stop(pool)
+
+
+def _context() -> BaseContext:
+    """How workers are started: forked, which takes no time, where no library has threads that a fork would tear."""
+    threads = Path("/proc/self/task")  # Linux; threads of libraries are counted, too
+    alone = threads.is_dir() and len(list(threads.iterdir())) == 1
+    return multiprocessing.get_context("fork" if alone else "spawn")
 
 
 def _outcome(future: Future[Result]) -> Result:

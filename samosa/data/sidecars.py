@@ -6,6 +6,8 @@ file's, so that they are the same however the file was cut.
 
 import base64
 import json
+import os
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +20,7 @@ from samosa.data.manifest import Chunk, format_of
 from samosa.data.parallel import Result
 from samosa.errors import BadInput
 
-KEPT, KEPT_ZST, REJECTED, BROKEN = "kept", "kept.zst", "rejected", "broken"
+KEPT, KEPT_ZST, GAPS, REJECTED, BROKEN = "kept", "kept.zst", "gaps", "rejected", "broken"
 """What a chunk calls its files; plain files keep their rows plain."""
 SUFFIXES = (".zst", ".zstd", ".gz", ".jsonl", ".ndjson", ".json", ".parquet")
 BOM = b"\xef\xbb\xbf"
@@ -64,11 +66,16 @@ def places_of(files: Sequence[Path], out: Path) -> list[Place]:
 
 
 class Numbered:
-    """The rows of a chunk that are not blank, with their line numbers from 1; `unread` is what cannot be read."""
+    """The rows of a chunk that are not blank, with their line numbers from 1; `unread` is what cannot be read.
+
+    Of a plain file it also knows where rows lie: `span` is where the chunk's lines begin and end, and `gaps` (pairs of
+    byte offsets) where those are that are blank or were left out.
+    """
 
     def __init__(self, chunk: Chunk) -> None:
-        self.chunk, self.passed = chunk, 0
+        self.chunk, self.passed, self.at = chunk, 0, 0
         self.unread: list[tuple[int, str]] = []
+        self.span, self.gaps = (0, 0), array("q")
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
         chunk: Chunk | None = self.chunk
@@ -80,12 +87,24 @@ class Numbered:
                 self.unread.append((self.passed + 1, f"cannot be read {error.where}: {error.why}"))
                 chunk = error.rest
 
+    def leave_out(self, line: bytes) -> None:
+        """Take the line that came last out of the kept ones."""
+        self.gaps.extend((self.at, self.at + len(line) + 1))
+
     def _lines(self, chunk: Chunk) -> Iterator[tuple[int, bytes]]:
         counts_from_file = chunk.kind == "parquet"
+        begin, at, line = -1, 0, b""
         for at, line in all_lines(chunk):
+            self.at = at
             self.passed = at + 1 if counts_from_file else self.passed + 1
+            if begin < 0:
+                begin = at
             if line and not line.isspace():
                 yield self.passed, line
+            else:
+                self.leave_out(line)
+        if begin >= 0:
+            self.span = begin, at + len(line) + 1
 
 
 def broken_record(line: int, why: str, row: bytes | None) -> bytes:
@@ -115,6 +134,31 @@ def join_records(results: Sequence[Result], before: Sequence[int], name: str, ta
                 for record in part:
                     number, rest = record.removeprefix(LINE).split(b",", 1)
                     joined.write(b"%b%d,%b" % (LINE, int(number) + passed, rest))
+
+
+def join_kept(results: Sequence[Result], source: Path, target: Path) -> None:
+    """Copy what lies between the gaps of a plain file's chunks: kept rows are written once, and parts are small."""
+    with home.atomic_path(target) as temp, source.open("rb", buffering=0) as file, temp.open("wb", BLOCK) as joined:
+        for start, end in _kept(results):
+            while start < end:
+                block = os.pread(file.fileno(), min(end - start, BLOCK), start)
+                joined.write(block or b"\n")  # the last line may end without one
+                start += len(block) or 1
+
+
+def _kept(results: Sequence[Result]) -> Iterator[tuple[int, int]]:
+    """Where kept rows lie, neighbours taken together."""
+    start = end = 0
+    for result in results:
+        (begin, until), gaps = result.counts["span"], array("q", (result.folder / GAPS).read_bytes())
+        for gap, after in [*zip(gaps[::2], gaps[1::2], strict=True), (until, until)]:
+            if begin < gap:
+                if begin != end:
+                    yield start, end
+                    start = begin
+                end = gap
+            begin = after
+    yield start, end
 
 
 def first_broken(place: Place) -> str:

@@ -5,6 +5,7 @@ the lines that are no conversations. Any number of workers and ranks makes the s
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import groupby
@@ -22,7 +23,7 @@ from samosa.data.parallel import Counts, Result
 from samosa.data.sidecars import (
     BOM,
     BROKEN,
-    KEPT,
+    GAPS,
     KEPT_ZST,
     LINE,
     REJECTED,
@@ -30,9 +31,11 @@ from samosa.data.sidecars import (
     Place,
     broken_record,
     first_broken,
+    join_kept,
     join_records,
     lines_before,
 )
+from samosa.errors import SamosaError
 
 VERSION = 1  # part of every key: raise it when files are written otherwise
 EXAMPLE_SEED = 1  # which rows a report shows
@@ -78,7 +81,8 @@ def sift(
     """Filter every file to its place in `out`. What is done already is not done again, whoever did it.
 
     Returns what became of each file, in order, or how far it is when other ranks have chunks to do. Broken rows raise
-    nothing: they are counted and written down. Raises BadInput for unreadable files, NotReady for a full disk.
+    nothing: they are counted and written down. Raises BadInput for unreadable files, NotReady for a full disk,
+    SamosaError where a file changes meanwhile.
     """
     key = _key(places, rules, chunk_bytes)
     if (found := _finished(places, out, key)) is not None:
@@ -97,6 +101,8 @@ def sift(
             return Left(len(results), len(chunks))
         by_file = groupby(results, key=lambda result: result.chunk.path)
         sifted = [_merged(place, list(own)) for place, (_, own) in zip(places, by_file, strict=True)]
+        if _key(places, rules, chunk_bytes) != key:
+            raise SamosaError("a file changed while it was filtered", hint="run the same command again")
         _record(sifted, out, key)
         parallel.remove(results, parts)
     return sifted
@@ -113,26 +119,29 @@ def sift_one(place: Place, *, rules: RuleSet) -> Sifted:
 
 
 def sift_chunk(chunk: Chunk, folder: Path, *, rules: RuleSet) -> Counts:
-    """Filter one chunk into `folder`: kept rows, and sidecars whose line numbers count from the chunk's beginning."""
+    """Filter one chunk into `folder`: sidecars whose line numbers count from the chunk's beginning, and kept rows, of a
+    plain file only where they are not."""
     tally = Tally(rules, chunk.path.name, seed=EXAMPLE_SEED, thorough=chunk.start == 0)
     rows = Numbered(chunk)
-    kept = KEPT if chunk.kind == "lines" else KEPT_ZST
-    with (
-        line_writer(folder / kept) as good,
-        (folder / REJECTED).open("wb", BLOCK) as bad,
-        (folder / BROKEN).open("wb", BLOCK) as broken,
-    ):
+    with ExitStack() as files:
+        good = files.enter_context(line_writer(folder / KEPT_ZST)) if chunk.kind != "lines" else None
+        bad = files.enter_context((folder / REJECTED).open("wb", BLOCK))
+        broken = files.enter_context((folder / BROKEN).open("wb", BLOCK))
         for judged in sort_lines(rules, rows):
             tally.add(judged)
             if judged.broken is not None:
                 broken.write(broken_record(judged.where, judged.broken, judged.line))
+                rows.leave_out(judged.line)
             elif judged.reasons:
                 bad.write(rejected_record(judged))
-            else:
+                rows.leave_out(judged.line)
+            elif good is not None:
                 good.write(judged.line + b"\n")
         for where, why in rows.unread:
             broken.write(broken_record(where, why, None))
-    return {"tally": tally.as_dict(), "lines": rows.passed, "unread": len(rows.unread)}
+    if good is None:
+        (folder / GAPS).write_bytes(rows.gaps.tobytes())
+    return {"tally": tally.as_dict(), "lines": rows.passed, "span": rows.span, "unread": len(rows.unread)}
 
 
 def rejected_record(judged: Judged) -> bytes:
@@ -145,7 +154,10 @@ def rejected_record(judged: Judged) -> bytes:
 def _merged(place: Place, results: Sequence[Result]) -> Sifted:
     """Join the parts of one file."""
     before = list(lines_before(results))
-    parallel.merge(results, KEPT if format_of(place.source) == "plain" else KEPT_ZST, place.kept)
+    if format_of(place.source) == "plain":
+        join_kept(results, place.source, place.kept)
+    else:
+        parallel.merge(results, KEPT_ZST, place.kept)
     join_records(results, before, REJECTED, place.rejected)
     totals = merge(_from_line(result.counts["tally"], passed) for result, passed in zip(results, before, strict=True))
     unread = sum(result.counts["unread"] for result in results)

@@ -1,4 +1,4 @@
-"""The stages that make training data: gen-data, filter and mix. CPU only; what they make travels as plain JSONL."""
+"""The stages that make training data: gen-data, filter, fence and mix. CPU only; all travels as JSONL."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from samosa.data.filter.rules import ENGINE
 from samosa.data.lines import line_writer
 from samosa.data.sidecars import place_of
 from samosa.errors import BadInput
+from samosa.eval import probes
 from samosa.eval.settings import Gate
-from samosa.phases import mixing, premixed
+from samosa.phases import denying, fencing, mixing, premixed
 from samosa.phases.doctor import Check, check_sources, source_path
 from samosa.phases.mixing import TRAINING, VALIDATION
-from samosa.phases.settings import Filter, Gen, Mix, MixSource
+from samosa.phases.settings import Fence, Filter, Gen, Mix, MixSource
 from samosa.phases.sizes import cpu_size
 from samosa.phases.stage import ABSENT, Done, Facts, Named, Stage, Work
 
@@ -106,13 +107,45 @@ def _versioned(rule: Rule) -> str:
     return rule.name if rule.version == 1 else f"{rule.name}@{rule.version}"
 
 
-def mix_stage(settings: Mix, clean: Stage | None, *, gate: Gate | None = None, prefix: str = "") -> Stage:
+def fence_stage(settings: Fence, mixed: Mix, clean: Stage | None, *, prefix: str = "") -> Stage:
+    """fence: every source of the mix without the rows that copy a probe or benchmark, which stand beside them.
+
+    A source that loses no row is not copied. Of a mix made before, copies are only told.
+    """
+    sources = mixing.here(mixed.sources) if mixed.made is None else []
+    files = {s.name: _file(s, sources) for s in mixed.sources if s.path is not None and mixed.made is None}
+    if mixed.made is not None:
+        files[TRAINING] = premixed.folder_of(mixed.made) / TRAINING
+    files |= {name: path for path in denying.files_of(settings) if (name := f"against {path.name}")}
+    what = f"{len(sources) or 1} sources against {', '.join(settings.against)}"
+
+    def run(work: Work) -> Facts:
+        paths = {source.name: _unfenced(source, work) for source in sources}
+        if mixed.made is not None:
+            paths = {TRAINING: premixed.folder_of(mixed.made) / TRAINING}
+        return fencing.fence_sources(settings, paths, work.out, stays=mixed.made is not None)
+
+    return Stage(
+        f"{prefix}fence",
+        what,
+        run,
+        inputs=files | ({"clean": clean} if clean else {}),
+        settings={**settings.model_dump(), "sources": [source.name for source in sources]},
+        version=f"{fence.VERSION} {probes.VERSION} {generate.VERSION}",
+        size=lambda ctx: cpu_size("fence", what, ctx),
+    )
+
+
+def mix_stage(
+    settings: Mix, clean: Stage | None, *, fenced: Stage, gate: Gate | None = None, prefix: str = ""
+) -> Stage:
     """mix: every source as often as the recipe says, in the order that the seed says, validation rows held out first.
 
-    With a `gate`, its probes are kept out: a training row that asks one of them is an error.
+    Rows are those that `fenced` left. With a `gate`, its probes are kept out: a training row that asks one of them in
+    the same words is an error.
     """
     if settings.made is not None:
-        return _made_stage(settings.made, gate, prefix)
+        return _made_stage(settings.made, fenced, gate, prefix)
     sources = mixing.here(settings.sources)
     files: dict[str, Stage | Path | Named] = {s.name: _file(s, sources) for s in settings.sources if s.path is not None}
     what = f"{len(sources)} sources: {', '.join(map(mixing.amount, sources))}"
@@ -128,7 +161,7 @@ def mix_stage(settings: Mix, clean: Stage | None, *, gate: Gate | None = None, p
         f"{prefix}mix",
         what,
         run,
-        inputs=files | ({"clean": clean} if clean else {}),
+        inputs=files | {"fenced": fenced} | ({"clean": clean} if clean else {}),
         settings={
             "seed": settings.seed,
             "validation": settings.validation,
@@ -140,7 +173,7 @@ def mix_stage(settings: Mix, clean: Stage | None, *, gate: Gate | None = None, p
     )
 
 
-def _made_stage(made: str, gate: Gate | None, prefix: str) -> Stage:
+def _made_stage(made: str, fenced: Stage, gate: Gate | None, prefix: str) -> Stage:
     """mix: what `samosa mix` wrote."""
     what = f"the mix in {made}"
 
@@ -153,7 +186,7 @@ def _made_stage(made: str, gate: Gate | None, prefix: str) -> Stage:
         f"{prefix}mix",
         what,
         run,
-        inputs={name: premixed.folder_of(made) / name for name in (TRAINING, VALIDATION)},
+        inputs={"fenced": fenced, **{name: premixed.folder_of(made) / name for name in (TRAINING, VALIDATION)}},
         settings={"made": True},
         version=mix.VERSION,
         size=lambda ctx: cpu_size("mix", what, ctx),
@@ -219,6 +252,13 @@ def estimated_tokens(settings: Mix, gen: Gen) -> int:
 
 
 def _rows_of(source: MixSource, work: Work) -> Path:
+    """The rows that the fence left of a source; its own file where it left all."""
+    fenced = work.made["fenced"]
+    kept = fenced.facts["kept"].get(source.name)
+    return _unfenced(source, work) if kept is None else fenced.directory / kept
+
+
+def _unfenced(source: MixSource, work: Work) -> Path:
     if source.path is None:
         return work.made["clean"].directory / f"{source.name}.jsonl"
     return source_path(source)

@@ -16,6 +16,7 @@ from samosa.data import parallel, sidecars
 from samosa.data.dedup.bands import banding
 from samosa.data.dedup.chunkwork import Near
 from samosa.data.dedup.deduplicate import Report, deduplicate, dropped_path
+from samosa.data.dedup.groups import CROWD, HEADS
 from samosa.data.dedup.search import Asked
 from samosa.data.manifest import chunks_of
 from samosa.data.parallel import Result
@@ -150,7 +151,8 @@ def _tell(options: Options, report: Report, places: Sequence[Place], out: Path, 
     if report.chained:
         console.say(f"{report.chained:,} near-duplicates are like the kept row only by way of others between them")
     if report.skipped:
-        console.warn(f"{report.skipped:,} rows met too many alike to be compared with all of them: some pairs may stay")
+        said = f"{report.skipped:,} times a row met more than {CROWD} others: it was compared with {HEADS} of them"
+        console.say(f"{said}, so that here and there a near-duplicate may stay")
     planted = " and ".join(f"{count} {kind}" for kind, count in report.canaries.items() if kind != "decoy")
     console.say(f"planted duplicates found: all {planted}; {report.canaries['decoy']} unlike pairs were kept apart")
     bad = report.total("broken") + report.total("unread")

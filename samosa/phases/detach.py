@@ -118,7 +118,8 @@ def attach(tag: str) -> int:
 def _follow(tag: str, directory: Path) -> None:
     log = _Tail(directory / LOG_FILE)
     live = directory / LIVE_FILE
-    seen = _changed(live)
+    began = _changed(directory / NOTE_FILE)
+    seen = before if (before := _changed(live)) < began else 0  # an earlier run's line is not this one's
     log.skip_to_last(LINES)
     going = True
     while going:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,8 @@ from typing import Any
 
 from samosa import console, home
 from samosa.config import Options
-from samosa.data.filter import Judged, RuleSet, sort_lines
+from samosa.data.filter import RuleSet, sort_lines
 from samosa.data.filter.report import interval
-from samosa.data.filter.tally import Tally
 from samosa.data.pieces import Piece, extent_of, pieces_of
 from samosa.data.sidecars import Place
 from samosa.data.sifting import rejected_record
@@ -36,7 +36,7 @@ class Look:
     record_bytes: int
     """Of the sidecar of its rejected rows."""
     broken: int
-    hits: dict[str, int]
+    hits: Counter[str]
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Forecast:
     """Of text, one process."""
     out_bytes: float
     disk_bytes: float
-    """Needed while it runs: the parts lie there too until they are put together."""
+    """Needed while it runs: sidecars, and kept rows of compressed files, lie there in parts as well until it ends."""
 
 
 def show_plan(
@@ -102,19 +102,21 @@ def foresee(
     sampled, seen = sum(look.rows for look in looks), sum(look.text for look in looks)
     judged = [(look.rows - look.broken, look) for look in looks]
     kept_share = sum(look.kept_text for look in looks) / seen
-    out_bytes = kept_share * stored + sum(look.record_bytes for look in looks) / seen * text
+    rejected_bytes = sum(look.record_bytes for look in looks) / seen * text
+    out_bytes = kept_share * stored + rejected_bytes
+    packed = sum(extent.stored for extent in extents if extent.stored != extent.text)
     speed = seen / max(seconds, 1e-6)
     work = text / speed / (workers * of) + (START if workers > 1 else 0) + out_bytes / JOINED_PER_SECOND
     return Forecast(
         sampled=sampled,
         rows=text * sampled / seen,
         kept=rate("kept", [(look.kept, rows) for rows, look in judged]),
-        rules=[rate(rule.name, [(look.hits.get(rule.name, 0), rows) for rows, look in judged]) for rule in rules.rules],
+        rules=[rate(rule.name, [(look.hits[rule.name], rows) for rows, look in judged]) for rule in rules.rules],
         broken=rate("broken", [(look.broken, look.rows) for look in looks]),
         seconds=work,
         mb_per_s=speed / MB,
         out_bytes=out_bytes,
-        disk_bytes=2 * out_bytes,
+        disk_bytes=out_bytes + rejected_bytes + kept_share * packed,
     )
 
 
@@ -138,18 +140,19 @@ def rate(name: str, pieces: Sequence[tuple[int, int]]) -> Rate:
 
 
 def _look(piece: Piece, rules: RuleSet) -> Look:
-    tally = Tally(rules, piece.path.name, seed=0, thorough=False)
-    kept_text = record_bytes = 0
-    judged: Judged
+    kept = kept_text = record_bytes = broken = 0
+    hits: Counter[str] = Counter()
     for judged in sort_lines(rules, enumerate(piece.rows, 1)):
-        tally.add(judged)
-        if judged.reasons:
+        if judged.broken is not None:
+            broken += 1
+        elif judged.reasons:
+            hits.update({reason.rule for reason in judged.reasons})
             record_bytes += len(rejected_record(judged))
-        elif judged.broken is None:
+        else:
+            kept += 1
             kept_text += len(judged.line) + 1
-    totals = tally.totals
-    hits = {name: found.rows for name, found in totals.rules.items()}
-    return Look(totals.rows, totals.bytes, totals.kept, kept_text, record_bytes, totals.broken_rows, hits)
+    text = sum(len(row) + 1 for row in piece.rows)
+    return Look(len(piece.rows), text, kept, kept_text, record_bytes, broken, hits)
 
 
 def _show(forecast: Forecast, places: Sequence[Place], out: Path, *, rules: RuleSet, free: int, workers: int) -> None:

@@ -185,7 +185,7 @@ class Watch:
             line += f", {self.rows:,} rows, {self.kept / self.rows:.1%} kept"
         seconds = time.monotonic() - self.began
         if self.done == self.cached:
-            return line
+            return f"{line}, {clock(seconds)}"
         left = (self.chunks - self.done) * seconds / (self.done - self.cached)
         return f"{line}, {self.speed(seconds)}, {clock(left)} to go"
 
@@ -243,7 +243,13 @@ def _json(sifted: Sequence[Sifted], total: Totals, out: Path, rules: RuleSet, wa
         }
         for file in sifted
     ]
-    whole = {"rules": rules.name, "version": rules.version, "out": str(out), "report": str(out / REPORT), **_numbers(total)}
+    whole = {
+        "rules": rules.name,
+        "version": rules.version,
+        "out": str(out),
+        "report": str(out / REPORT),
+        **_numbers(total),
+    }
     return whole | rates | {"files": files}
 
 

@@ -20,6 +20,7 @@ from samosa.phases.data_stages import (
     check_mix,
     check_names,
     estimated_tokens,
+    fence_stage,
     filter_stage,
     gen_stage,
     mix_stage,
@@ -43,7 +44,7 @@ def run(options: Options) -> int:
     machine = runs.machine_of(options, cfg.estimates)
     init, before = starting_point(cfg, machine)
     phase = stages(cfg, init, machine)
-    model = phase[3]
+    model = phase[4]
     needs_init = frozenset(stage.name for stage in (*before, model))
     processes, *others = runs.training_checks(model, "chat", cfg, init.config, machine.nproc)
     command = Command(
@@ -57,7 +58,7 @@ def run(options: Options) -> int:
         checks=[
             processes,
             (needs_init, lambda shelf: init.checks()),
-            (frozenset({"mix"}), lambda shelf: check_mix(cfg.mix)),
+            (frozenset({"fence", "mix"}), lambda shelf: check_mix(cfg.mix)),
             *others,
         ],
         ended=lambda outcome: _ended(cfg, options, outcome),
@@ -69,7 +70,8 @@ def stages(cfg: PhaseA, init: Init, machine: Machine) -> list[Stage]:
     """The phase, in order; a stage that is handed to another is what that one waits for."""
     raw = gen_stage(cfg.gen)
     clean = filter_stage(cfg.filter, raw, cfg.gen)
-    mix = mix_stage(cfg.mix, clean, gate=cfg.gate)
+    fenced = fence_stage(cfg.fence, cfg.mix, clean)
+    mix = mix_stage(cfg.mix, clean, fenced=fenced, gate=cfg.gate)
     model = sft_stage(
         recipe=cfg,
         tag=cfg.tag,
@@ -81,7 +83,7 @@ def stages(cfg: PhaseA, init: Init, machine: Machine) -> list[Stage]:
         gate=cfg.gate,
     )
     score = eval_stage(cfg.gate, model, mix)
-    return [raw, clean, mix, model, score, publish_stage(cfg.publish.to, model, mix, score)]
+    return [raw, clean, fenced, mix, model, score, publish_stage(cfg.publish.to, model, mix, score)]
 
 
 def starting_point(cfg: PhaseA, machine: Machine) -> tuple[Init, list[Stage]]:

@@ -9,7 +9,15 @@ from samosa.model.config import ModelConfig
 from samosa.phases import doctor
 from samosa.phases.base_stages import check_corpus, pack_stage, pretrain_stage, tokenizer_stage
 from samosa.phases.command import Checker, Command, carry_out, flags_of, sets_of
-from samosa.phases.data_stages import check_mix, check_names, estimated_tokens, filter_stage, gen_stage, mix_stage
+from samosa.phases.data_stages import (
+    check_mix,
+    check_names,
+    estimated_tokens,
+    fence_stage,
+    filter_stage,
+    gen_stage,
+    mix_stage,
+)
 from samosa.phases.doctor import Check
 from samosa.phases.fit import Machine, check_tag, sft_stage
 from samosa.phases.horizon import Horizon
@@ -38,7 +46,7 @@ def run_sft(options: Options) -> int:
         checks=[
             processes,
             (frozenset({"sft"}), lambda shelf: init.checks()),
-            (frozenset({"mix"}), lambda shelf: check_mix(cfg.mix)),
+            (frozenset({"fence", "mix"}), lambda shelf: check_mix(cfg.mix)),
             *others,
         ],
         ended=lambda outcome: trained(outcome, "sft", f"samosa eval --tag {cfg.tag}{flags_of(_recipe_only(options))}"),
@@ -75,7 +83,9 @@ def sft_stages(cfg: Sft, init: Init, machine: Machine, *, prefix: str = "") -> l
     if cfg.gen.rows:
         made.append(gen_stage(cfg.gen, prefix=prefix))
         made.append(filter_stage(cfg.filter, made[0], cfg.gen, prefix=prefix))
-    mix = mix_stage(cfg.mix, made[-1] if made else None, prefix=prefix)
+    clean = made[-1] if made else None
+    made.append(fence_stage(cfg.fence, cfg.mix, clean, prefix=prefix))
+    mix = mix_stage(cfg.mix, clean, fenced=made[-1], prefix=prefix)
     model = sft_stage(
         recipe=cfg,
         tag=cfg.tag,

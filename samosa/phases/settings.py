@@ -5,7 +5,15 @@ from __future__ import annotations
 import tomllib
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError, model_validator
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from samosa import home
 from samosa.config import Recipe, configs_dir
@@ -44,6 +52,17 @@ class Filter(Recipe):
     """Rules for every kind."""
     extra: dict[str, list[str]]
     """Further rules for single kinds."""
+
+
+class Fence(Recipe):
+    """What no training row may copy, be it with other names and numbers."""
+
+    against: list[str] = Field(min_length=1)
+    """Suites (joint, roadmap), or paths of benchmark files: JSONL or parquet with questions and answers."""
+    suite_seeds: list[NonNegativeInt] = Field(min_length=1)
+    """Joint suites that are drawn. A copy with other names and numbers is found whatever the seed."""
+    per_pattern: PositiveInt
+    """Probes of each pattern in a joint suite."""
 
 
 class MixSource(Recipe):
@@ -163,6 +182,7 @@ class PhaseA(Recipe):
     """The init's shape, for plans made where the checkpoint is not."""
     gen: Gen
     filter: Filter
+    fence: Fence
     mix: Mix
     train: Train
     gate: Gate
@@ -181,6 +201,7 @@ class Sft(Recipe):
     shape: Shape
     gen: Gen
     filter: Filter
+    fence: Fence
     mix: Mix
     train: Train
     budget: Budget

@@ -39,15 +39,14 @@ def run(
     tokenizer, hands = load_tokenizer(home.tokenizer_dir()), workers or parallel.default_workers()
     if any(path.absolute().parent == folder_of(cfg) for path in files):
         return _only_tokens(options, cfg, files, tokenizer, hands)
-    job = Job(cfg, files, tokenizer, hands)
-    first = job.first(first_shard)
     if options.plan:
         from samosa.phases.tokenizing_plan import show_plan
 
-        return show_plan(options, job, first)
+        job = Job(cfg, files, tokenizer, hands, planning=True)
+        return show_plan(options, job, job.first(first_shard))
     with placing.only_one():
         began = time.monotonic()
-        job = Job(cfg, files, tokenizer, hands)  # what another process may have changed until it was done
+        job = Job(cfg, files, tokenizer, hands)
         made = job.add(first_shard)
         _make_tokens(job.placed(made), tokenizer, hands)
         job.clear(made)

@@ -2,6 +2,7 @@
 
 import math
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from samosa import console
 from samosa.errors import BadInput, NotReady, SamosaError
@@ -24,6 +25,7 @@ from samosa.train.stop import SIGNALS, read_marker
 from samosa.train.tracking import Tracker
 
 RANK = "samosa.train.rank"
+LOOK_SECONDS = 0.2
 LIVE_FILE = "live.txt"
 """The progress line as it is now, for `samosa attach`."""
 SHUTDOWN_SECONDS = 120
@@ -226,7 +228,7 @@ class _Ear:
     def listen(self, child: subprocess.Popen[bytes]) -> dict[str, Any] | None:
         """Listen until all of them have closed their stdout; return why they ended, if told."""
         assert child.stdout is not None
-        for raw in child.stdout:
+        for raw in _lines(child.stdout):
             line = raw.decode("utf-8", "replace")
             self._hear(parse(line) or {}, line)
         return self.ended
@@ -267,6 +269,23 @@ class _Ear:
             with suppress(OSError):
                 path.with_suffix(".tmp").write_text(text)
                 path.with_suffix(".tmp").replace(path)
+
+
+def _lines(pipe: IO[bytes]) -> Iterator[bytes]:
+    """The lines of a pipe as they come. A signal that the system hands to another thread does not wake a reader, and
+    its handler waits for this one: so none waits longer than a moment.
+    """
+    rest = b""
+    while True:
+        if not select.select([pipe], [], [], LOOK_SECONDS)[0]:
+            continue
+        if not (data := os.read(pipe.fileno(), 1 << 16)):
+            break
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            yield line + b"\n"
+    if rest:
+        yield rest
 
 
 def _outcome(job: Job, code: int, told: dict[str, Any] | None, *, killed: bool) -> Outcome:

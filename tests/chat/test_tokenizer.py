@@ -1,6 +1,7 @@
 import hashlib
 import os
 import pickle
+import resource
 import subprocess
 import sys
 
@@ -169,6 +170,17 @@ def test_a_truncated_tokenizer_is_bad_input(golden, tmp_path, keep):
     (tmp_path / "tokenizer.pkl").write_bytes((golden / "tokenizer/tokenizer.pkl").read_bytes()[:keep])
     with pytest.raises(BadInput, match="truncated or not a pickle"):
         load_tokenizer(tmp_path)
+
+
+def test_a_few_bytes_can_not_take_all_memory(tmp_path):
+    (tmp_path / "tokenizer.pkl").write_bytes(b"]r\xff\xff\xff\x7f.")  # a memo of two billion places
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (8 << 30, limits[1]))
+    try:
+        with pytest.raises(BadInput, match="memo place 2147483647 in 7 bytes"):
+            load_tokenizer(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
 
 
 @quick

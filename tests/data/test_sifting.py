@@ -13,7 +13,7 @@ import zstandard
 from samosa.data import sifting
 from samosa.data.filter import judge, load_rules
 from samosa.data.sidecars import place_of, places_of
-from samosa.errors import BadInput
+from samosa.errors import BadInput, SamosaError
 
 CALL = {"type": "python", "text": '{"arguments":{"query":"x"},"tool":"web_search"}'}
 RESULT = {"type": "python_output", "text": '{"output":1}'}
@@ -237,3 +237,19 @@ def test_two_files_that_would_share_an_output_are_refused_and_so_is_writing_over
         places_of([tmp_path / "a.jsonl", tmp_path / "a.jsonl.zst"], tmp_path / "out")
     with pytest.raises(BadInput, match="written over"):
         places_of([tmp_path / "a.jsonl"], tmp_path)
+
+
+def test_a_file_that_changes_while_it_is_filtered_is_an_error_and_not_done(tmp_path, monkeypatch):
+    source, real = tmp_path / "in.jsonl", sifting.sift_chunk
+    source.write_bytes(said(LONG) + b"\n" + said(LONG))
+
+    def meddling(*args, **options):
+        counts = real(*args, **options)
+        source.write_bytes(said("short"))
+        return counts
+
+    monkeypatch.setattr(sifting, "sift_chunk", meddling)
+    with pytest.raises(SamosaError, match="changed while"):
+        sift(source, tmp_path / "out", chunk_bytes=10**6)
+    monkeypatch.setattr(sifting, "sift_chunk", real)
+    assert sift(source, tmp_path / "out", chunk_bytes=10**6).totals.rejected == 1

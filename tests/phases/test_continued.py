@@ -1,20 +1,25 @@
 """Continued pretraining, extension and lengthening, from the command to the checkpoint's meta."""
 
 import json
+import shutil
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from samosa import home
 from samosa.cli import main
-from samosa.config import Options, load, read_layers
+from samosa.config import Options, load
 from samosa.errors import BadInput
+from samosa.model.config import ModelConfig
+from samosa.model.gpt import GPT
 from samosa.phases import continued, runs
 from samosa.phases.fit import refuse_other_run
 from samosa.phases.horizon import Horizon
 from samosa.phases.recipe_text import as_toml
-from samosa.phases.settings import Cpt, Extend
+from samosa.phases.settings import Cpt, Extend, Pretrain
+from samosa.train.nanochat_optim import group_order
 from tests.phases.recipes import fake_checkpoint
 
 WORDS = "a context is what a model reads before it writes and the longer it is the more it may know ".split()
@@ -25,6 +30,8 @@ SMALL = {
     "train": {"length": 128, "tokens_per_step": 512, "steps": 4, "save_every": 2, "dtype": "float32"},
 }
 SMALL["shape"] = {name: value for name, value in SMALL["shape"].items() if not name.startswith("n_")}
+ADAM, MUON = ("exp_avg", "exp_avg_sq"), ("momentum_buffer", "second_momentum_buffer")
+MOMENTA = {*ADAM, *MUON}
 LONGER = ("extend.sequence_len=512", "train.length=512")
 
 
@@ -36,8 +43,8 @@ def texts(samosa_home):
     for name, count in (("shard_0", 40), ("val", 8)):
         rows = [" ".join(WORDS[(i * 7 + j * j) % len(WORDS)] for j in range(150)) for i in range(count)]
         pq.write_table(pa.table({"text": rows}), folder / f"{name}.parquet")
-    for verb in ("pretrain", "cpt", "extend"):
-        recipe = read_layers(verb, "tiny", ())
+    for verb, schema in (("pretrain", Pretrain), ("cpt", Cpt), ("extend", Extend)):
+        recipe = load(schema, verb, recipe="tiny").model_dump(mode="json", exclude_none=True)
         for section, values in SMALL.items():
             recipe[section] = values if section == "corpus" else {**recipe[section], **values}
         recipe["shape"]["rope_base"] = 100_000.0
@@ -65,6 +72,43 @@ def optimizer_at(ref):
     from samosa.model.checkpoint import load_train_state
 
     return load_train_state(ref)["optimizer"]
+
+
+def as_nanochat_left_it(ref, tag, *, ranks):
+    """A checkpoint as nanochat would have written it: no manifest, and the optimizer cut among `ranks` files."""
+    config = ModelConfig(**json.loads(ref.meta_path.read_text())["model_config"])
+    state, params = optimizer_at(ref), dict(GPT(config).named_parameters())
+    cut = [{"state": {}, "param_groups": []} for _ in range(ranks)]
+    index = 0
+    for names in group_order(params):
+        muon, indices = "momentum_buffer" in state[names[0]], list(range(index, index + len(names)))
+        index += len(names)
+        for rank, theirs in enumerate(cut):
+            theirs["param_groups"].append({"kind": "muon" if muon else "adamw", "params": indices})
+            if muon:
+                theirs["state"][indices[0]] = {f: stacked(state, names, f, ranks)[rank] for f in MUON}
+                continue
+            for name, at in zip(names, indices, strict=True):
+                whole = params[name].numel() < 1024
+                parts = {f: state[name][f] if whole else state[name][f].chunk(ranks)[rank] for f in ADAM}
+                theirs["state"][at] = {"step": state[name]["step"], **{f: part.clone() for f, part in parts.items()}}
+    target = home.CheckpointRef(ref.kind, tag, ref.step, home.checkpoint_dir(ref.kind, tag))
+    target.directory.mkdir()
+    shutil.copy(ref.model_path, target.model_path)
+    meta = json.loads(ref.meta_path.read_text())
+    target.meta_path.write_text(json.dumps({k: meta[k] for k in ("step", "model_config")}))
+    for rank, theirs in enumerate(cut):
+        torch.save(theirs, target.directory / f"optim_{ref.step:06d}_rank{rank}.pt")
+
+
+def stacked(state, names, field, ranks):
+    """One field of a group of matrices as its ranks hold it: padded with nothing to as many for each."""
+    whole = torch.stack([state[name][field] for name in names])
+    chunk = -(-len(names) // ranks)
+    return [
+        part.clone()
+        for part in torch.cat([whole, whole.new_zeros(chunk * ranks - len(names), *whole.shape[1:])]).split(chunk)
+    ]
 
 
 def test_a_longer_run_is_this_run_only_where_the_recipe_says_how_long_it_was(samosa_home):
@@ -106,6 +150,16 @@ def test_a_base_is_lengthened_continued_and_extended(texts, capfd):
     taken, meta = newest("base", "with")
     assert (meta["stage"], meta["samosa"]["init"], taken.step) == ("cpt", "base/tiny@6", 4)
     assert optimizer_at(taken)["lm_head.weight"]["step"] == 6 + 4
+
+    as_nanochat_left_it(base, "theirs", ranks=3)
+    theirs = ("init=theirs@6", "optimizer=inherit", "train.matrix_lr=1e-9")
+    assert command(continued.run_cpt, *theirs, tag="from-shards") == 0
+    assert "optimizer: inherited from theirs@6" in capfd.readouterr().err
+    same, other = optimizer_at(taken), optimizer_at(newest("base", "from-shards")[0])
+    assert set(same) == set(other)
+    assert all(
+        torch.equal(same[name][field], other[name][field]) for name in same for field in MOMENTA & set(same[name])
+    )
 
     assert command(continued.run_extend, *LONGER, "init=tiny@6", "extend.rope_base=800000.0", tag="far") == 0
     said = capfd.readouterr().err

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from samosa import home
+from samosa import console, home
 from samosa.config import Options
 from samosa.errors import BadInput, NotReady, SamosaError, Stopped
 from samosa.phases import detach
@@ -39,13 +39,22 @@ def test_a_detached_command_keeps_its_tag_and_is_followed_to_its_end(samosa_home
     with pytest.raises(NotReady, match="another command works on long"):
         detach.detach("long", Options(argv=(str(gate),)))
 
+    shown, live_line = threading.Event(), console.live_line
+
+    def show(text):
+        live_line(text)
+        if text:
+            shown.set()
+
     def open_gate():
         while "leads its session" not in (home.run_dir("long") / "train.log").read_text():
             time.sleep(0.01)
         (home.run_dir("long") / LIVE_FILE).write_text("step 4/12  loss 2.0")
-        time.sleep(2 * detach.LOOK_SECONDS)
+        shown.wait(60)
         gate.touch()
 
+    monkeypatch.setattr(console, "live_line", show)
+    monkeypatch.setattr(console._Live, "printed_at", None)  # other tests have lines, too
     threading.Thread(target=open_gate, daemon=True).start()
     assert detach.attach("long") == 130
     seen = capsys.readouterr().err

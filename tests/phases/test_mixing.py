@@ -13,7 +13,7 @@ from samosa.data.generate import generate
 from samosa.data.mix import read_rows
 from samosa.data.packing import Doc, pack_documents
 from samosa.errors import BadInput
-from samosa.phases.data_stages import check_mix, estimated_tokens, mix_stage
+from samosa.phases.data_stages import check_mix, estimated_tokens, fence_stage, mix_stage
 from samosa.phases.settings import Sft
 from samosa.phases.stage import Shelf, run_stages
 from tests.data.mix.pools import pool, questions
@@ -209,13 +209,18 @@ def cfg_of(*sets):
     return load(Sft, "sft", recipe="tiny", sets=("gen.rows={}", *sets)).mix
 
 
+def stages_of(*sets):
+    cfg = load(Sft, "sft", recipe="tiny", sets=("gen.rows={}", *sets))
+    fenced = fence_stage(cfg.fence, cfg.mix, None)
+    return [fenced, mix_stage(cfg.mix, None, fenced=fenced)]
+
+
 def test_a_training_takes_a_mix_as_it_was_written(pools, samosa_home, capsys):
     run("-r", recipe(pools, "joint repeat = 2", "quality repeat = 1"))
     assert "next: samosa sft --plan --set mix.made=data/mix" in capsys.readouterr().err
     settings = cfg_of("mix.made=data/mix")
     assert [check.error for check in check_mix(settings)] == [None]
-    stage = mix_stage(settings, None)
-    done = run_stages([stage]).done["mix"]
+    done = run_stages(stages_of("mix.made=data/mix")).done["mix"]
     for name in ("training.jsonl", "validation.jsonl"):
         assert (done.directory / name).read_bytes() == (pools / "mix" / name).read_bytes()
     record = json.loads((pools / "mix/mix.json").read_text())
@@ -231,10 +236,10 @@ def test_a_mix_that_was_changed_or_is_not_there_is_refused(pools, samosa_home):
     changed = training.read_bytes().replace(b"question", b"Question")
     training.write_bytes(changed)
     with pytest.raises(BadInput, match="was changed since it was mixed"):
-        run_stages([mix_stage(cfg_of("mix.made=data/mix"), None)])
+        run_stages(stages_of("mix.made=data/mix"))
     training.write_bytes(changed[:-10])
-    with pytest.raises(BadInput, match="is not as it was written"):
-        run_stages([mix_stage(cfg_of("mix.made=data/mix"), None)])
+    with pytest.raises(BadInput, match=r"training.jsonl:36: not JSON"):
+        run_stages(stages_of("mix.made=data/mix"))
 
 
 def test_only_what_decides_a_mix_makes_a_stage_new(pools, samosa_home):
@@ -242,7 +247,7 @@ def test_only_what_decides_a_mix_makes_a_stage_new(pools, samosa_home):
         source = (
             f'{{name="quality", path="data/quality.jsonl", {amount}, optional=false, about_rows=9, about_tokens=9}}'
         )
-        return Shelf().fingerprint(mix_stage(cfg_of(f"mix.sources=[{source}]", *sets), None))
+        return Shelf().fingerprint(stages_of(f"mix.sources=[{source}]", *sets)[-1])
 
     first = print_of("repeat=2")
     assert print_of("repeat=2.0, domain='x'", "mix.max_share=0.3", "mix.max_epochs=2") == first

@@ -31,7 +31,7 @@ def changed(*sets):
 
 
 def test_the_stages_have_the_fixed_names(samosa_home):
-    assert [stage.name for stage in phase()[2]] == ["gen-data", "filter", "mix", "sft", "eval", "publish"]
+    assert [stage.name for stage in phase()[2]] == ["gen-data", "filter", "fence", "mix", "sft", "eval", "publish"]
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_the_stages_have_the_fixed_names(samosa_home):
         ("tag=other", ["sft", "eval", "publish"]),
         ("gate.seed=5", ["eval", "publish"]),
         ("mix.seed=5", ["mix", "sft", "eval", "publish"]),
-        ("gen.seed=5", ["gen-data", "filter", "mix", "sft", "eval", "publish"]),
+        ("gen.seed=5", ["gen-data", "filter", "fence", "mix", "sft", "eval", "publish"]),
         ("publish.to=elsewhere", ["publish"]),
         ("train.save_every=7", []),
         ("train.micro_batch=2", []),
@@ -55,10 +55,10 @@ def test_a_setting_makes_new_what_it_decides_and_nothing_else(samosa_home, setti
 def test_data_on_a_laptop_then_again_from_cache(samosa_home, capsys):
     assert tiny(start="gen-data", until="mix", json=True) == 0
     first = printed_json(capsys)
-    assert [stage["stage"] for stage in first["stages"]][-3:] == ["gen-data", "filter", "mix"]
+    assert [stage["stage"] for stage in first["stages"]][-4:] == ["gen-data", "filter", "fence", "mix"]
     assert tiny(start="gen-data", until="mix") == 0
     shown = capsys.readouterr().err
-    assert shown.count("from cache") == 3
+    assert shown.count("from cache") == 4
     assert "next: samosa phase-a -r tiny" in shown
     assert "--from sft" in shown
 

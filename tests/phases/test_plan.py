@@ -88,7 +88,7 @@ def test_the_tiny_plan_shows_how_its_init_is_made(samosa_home, capsys):
     assert tiny(plan=True, json=True) == 0
     names = [entry["stage"] for entry in printed_json(capsys)["stages"]]
     assert names[:3] == ["init:tokenizer", "init:pack", "init:pretrain"]
-    assert names[-6:] == ["gen-data", "filter", "mix", "sft", "eval", "publish"]
+    assert names[-7:] == ["gen-data", "filter", "fence", "mix", "sft", "eval", "publish"]
 
 
 def test_an_unknown_init_lists_what_there_is(samosa_home):

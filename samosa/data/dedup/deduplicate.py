@@ -68,7 +68,7 @@ class Report:
     compared: int
     """Pairs whose shingles were compared."""
     skipped: int
-    """Candidates that met too many others to be compared with all of them."""
+    """Times that a row met too many others to be compared with all of them."""
     chained: int
     """Near-duplicates that are less like the row that stays than the threshold: others stand between."""
 

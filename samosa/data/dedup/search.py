@@ -91,7 +91,7 @@ class Found:
     compared: int = 0
     """Pairs whose shingles were compared."""
     skipped: int = 0
-    """Candidates too crowded to compare with all others."""
+    """Times that a candidate met too many others to be compared with all of them."""
 
 
 def search(asked: Asked) -> Found:

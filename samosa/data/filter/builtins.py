@@ -1,18 +1,22 @@
 """What patterns cannot say about a text: built-ins, each linear in its length and cheap where nothing is wrong."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
-from operator import eq
+from itertools import islice, pairwise
+from typing import TYPE_CHECKING
 
-import numpy as np
 import re2
 
 from samosa.data.filter import alphabets
 from samosa.data.filter.emoji import run_of
+from samosa.data.filter.lines import neighbours, runs
 from samosa.data.filter.masks import HIDDEN, open_fence
 from samosa.data.filter.patterns import Span, options
+
+if TYPE_CHECKING:  # the import takes longer than filtering a small file
+    import numpy as np
 
 Find = Callable[[str, str], Iterator[Span]]
 """(what the rule sees of a text, the text itself) -> where it is wrong."""
@@ -72,53 +76,23 @@ def repeated_line(*, times: int, shortest: int, exact: bool) -> TextCheck:
     """The same line `times` times in a row, at least `shortest` characters long. Unless `exact`, white space around
     lines does not count, and rulers and rows of tables may repeat.
     """
-    if exact:
-        return TextCheck(None, lambda words, text: _runs(list(_placed(words)), times, shortest), _same_neighbours)
-    return TextCheck(None, lambda words, text: _similar_lines(words, text, times, shortest), _similar_neighbours)
 
+    def find(words: str, text: str) -> Iterator[Span]:
+        for start, end, last in runs(words, times, trim=not exact):
+            if end - start < shortest or (not exact and not _says_something(words[start:end])):
+                continue
+            if HIDDEN not in words[start:end]:
+                yield start, last
+            else:  # lines of hidden code are equal only if the code is
+                for first, _, end_of_last in runs(text[start:last], times, trim=not exact):
+                    yield start + first, start + end_of_last
 
-def _same_neighbours(text: str) -> bool:
-    lines = text.split("\n")
-    return any(map(eq, lines, lines[1:]))
-
-
-def _similar_neighbours(text: str) -> bool:
-    lines = list(map(str.strip, text.split("\n")))
-    return any(map(eq, lines, lines[1:]))
-
-
-def _similar_lines(words: str, text: str, times: int, shortest: int) -> Iterator[Span]:
-    seen = []
-    for line, at in _placed(words):
-        key = line.strip()
-        start = at + line.index(key)
-        original = text[start : start + len(key)]  # two lines of hidden code are equal only if the code is
-        seen.append((original if _says_something(key) else "", start))
-    yield from _runs(seen, times, shortest)
-
-
-def _placed(text: str) -> Iterator[tuple[str, int]]:
-    at = 0
-    for line in text.split("\n"):
-        yield line, at
-        at += len(line) + 1
+    return TextCheck(None, find, lambda words: neighbours(words, trim=not exact))
 
 
 def _says_something(line: str) -> bool:
     """Whether a line is more than code, a ruler, brackets, or the row of a table."""
     return line.strip(HIDDEN) != "" and any(map(str.isalnum, line)) and not (line[0] == line[-1] == "|")
-
-
-def _runs(lines: list[tuple[str, int]], times: int, shortest: int) -> Iterator[Span]:
-    """The runs of at least `times` equal lines, each from its first line to its last."""
-    start = 0
-    for index in range(1, len(lines) + 1):
-        if index < len(lines) and lines[index][0] == lines[start][0]:
-            continue
-        key, at = lines[start]
-        if index - start >= times and len(key) >= shortest:
-            yield at, lines[index - 1][1] + len(key)
-        start = index
 
 
 def looped_text(*, times: int, longest: int) -> TextCheck:
@@ -128,6 +102,8 @@ def looped_text(*, times: int, longest: int) -> TextCheck:
         tokens = words.split()
         if len(tokens) < 2 * times:
             return
+        import numpy as np
+
         numbers: dict[str, int] = {}
         ids = np.fromiter((numbers.setdefault(token, len(numbers)) for token in tokens), np.int64, len(tokens))
         for period in range(1, min(longest, len(tokens) // times) + 1):
@@ -139,11 +115,17 @@ def looped_text(*, times: int, longest: int) -> TextCheck:
                     yield spans[0].start(), spans[-1].end()
                     return
 
-    return TextCheck(None, find)
+    def suspect(words: str) -> bool:
+        tokens = words.split()
+        return max(Counter(pairwise(tokens)).values(), default=0) >= times - 1
+
+    return TextCheck(None, find, suspect)
 
 
 def _runs_of_true(flags: "np.ndarray[tuple[int], np.dtype[np.bool_]]", wanted: int) -> list[int]:
     """Where runs of at least `wanted` true values begin."""
+    import numpy as np
+
     breaks = np.concatenate([[-1], np.flatnonzero(~flags), [len(flags)]])
     return [int(breaks[run]) + 1 for run in np.flatnonzero(np.diff(breaks) > wanted)]
 

@@ -1,11 +1,14 @@
 """A text as it looks: wide letters and spaces of all kinds as plain ones, the invisible left out; places found back."""
 
+from __future__ import annotations
+
 import unicodedata
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # the import takes longer than filtering a small file
+    import numpy as np
+    from numpy.typing import NDArray
 
 FOLDED = (
     r"[\x{A0}\x{AD}\x{34F}\x{180E}\x{2000}-\x{200F}\x{2028}-\x{202F}\x{205F}-\x{206F}\x{3000}\x{FEFF}"
@@ -13,6 +16,7 @@ FOLDED = (
 )
 """RE2: what makes a text differ from what it looks like: spaces of all widths, invisible characters, wide letters and
 the letters of mathematics."""
+Places: TypeAlias = "NDArray[np.intp]"
 _GONE = 0x110000  # in the table: leave the character out
 _JOINERS = (0x200C, 0x200D)  # needed by emoji and Indic scripts; behind Latin letters they hide words from rules
 _LATIN_END = 0x250
@@ -21,6 +25,8 @@ _LATIN_END = 0x250
 @lru_cache(maxsize=1)
 def _table() -> NDArray[np.uint32]:
     """What each character looks like: itself, a plain letter or a space, or nothing."""
+    import numpy as np
+
     table = np.arange(0x110000, dtype=np.uint32)
     for code in (*range(0xFF01, 0xFF5F), *range(0x1D400, 0x1D800)):
         plain = unicodedata.normalize("NFKC", chr(code))
@@ -31,8 +37,10 @@ def _table() -> NDArray[np.uint32]:
     return table
 
 
-def fold(text: str) -> tuple[str, NDArray[np.intp]]:
+def fold(text: str) -> tuple[str, Places]:
     """The text as it looks, and for each of its characters (and its end) the place in `text`."""
+    import numpy as np
+
     codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
     seen = _table()[codes]
     joiners = (codes == _JOINERS[0]) | (codes == _JOINERS[1])

@@ -69,7 +69,7 @@ def plain_answers(row: Any) -> list[str] | None:
         for message in messages:
             content = message["content"]
             role = message["role"]
-            if content.__class__ is not str or role not in PLAIN:
+            if content.__class__ is not str or role not in PLAIN or "\0" in content:
                 return None
             if role == "assistant":
                 answers.append(content)

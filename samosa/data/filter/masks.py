@@ -24,31 +24,24 @@ def hide(text: str) -> str:
     """
     # one character is sought several times as fast as two
     if "|" in text and "<|" in text:
-        text = _hide(text, [(start, end) for _, start, end, _ in tool_spans(text)])
+        text = _hide_spans(text, [(start, end) for _, start, end, _ in tool_spans(text)])
     if "`" in text or ("~" in text and "~~~" in text):
-        text = _hide(text, code_spans(text))
+        pieces: list[str] = []
+        done = 0
+        for start, end in fences(text):
+            pieces += (_hide_inline(text[done:start]), HIDDEN * (end - start))
+            done = end
+        return "".join(pieces) + _hide_inline(text[done:])
     return text
 
 
-def _hide(text: str, spans: list[Span]) -> str:
+def _hide_spans(text: str, spans: list[Span]) -> str:
     pieces: list[str] = []
     done = 0
     for start, end in spans:
         pieces += (text[done:start], HIDDEN * (end - start))
         done = end
     return "".join(pieces) + text[done:] if pieces else text
-
-
-def code_spans(text: str) -> list[Span]:
-    """Where the code of a text lies, in order."""
-    spans: list[Span] = []
-    prose = 0
-    for start, end in fences(text):
-        _add_inline(text, prose, start, spans)
-        spans.append((start, end))
-        prose = end
-    _add_inline(text, prose, len(text), spans)
-    return spans
 
 
 def fences(text: str) -> list[Span]:
@@ -111,29 +104,44 @@ def _closes(line: str, mark: str) -> bool:
     return len(bare) >= len(mark) and not bare.strip(mark[0])
 
 
-def _add_inline(text: str, start: int, end: int, spans: list[Span]) -> None:
-    """Add the inline code between two places."""
-    at = text.find("`", start, end)
+def _hide_inline(text: str) -> str:
+    """Hide the inline code of a text without blocks, paragraph by paragraph."""
+    at = text.find("`")
+    if at < 0 or text.find("`", at + 1) < 0:
+        return text
+    pieces = [text[:at]]
     while at >= 0:
-        blank = _BLANK_LINE.search(text, at, end)
-        paragraph = blank.start() if blank else end
-        runs = [run.span() for run in _RUNS["`"].finditer(text, at, paragraph)]
-        if len(runs) > 1:
-            _pair(runs, spans)
-        at = text.find("`", paragraph, end)
+        blank = _BLANK_LINE.search(text, at)
+        end = blank.start() if blank else len(text)
+        pieces.append(_hide_paragraph(text[at:end]))
+        at = text.find("`", end)
+        pieces.append(text[end:at] if at >= 0 else text[end:])
+    return "".join(pieces)
 
 
-def _pair(runs: list[Span], spans: list[Span]) -> None:
-    """Add the spans between runs of backticks of one paragraph: each with the next as long as itself."""
+def _hide_paragraph(text: str) -> str:
+    if "``" in text:
+        return _hide_spans(text, _pairs([run.span() for run in _RUNS["`"].finditer(text)]))
+    pieces = text.split("`")  # prose, code, prose, ..., and prose in the end unless a backtick stands alone
+    alone = len(pieces) % 2 == 0
+    last = pieces.pop() if alone else ""
+    pieces[1::2] = [HIDDEN * (len(code) + 2) for code in pieces[1::2]]
+    return "".join(pieces) + ("`" + last if alone else "")
+
+
+def _pairs(runs: list[Span]) -> list[Span]:
+    """The spans between runs of backticks of one paragraph: each with the next as long as itself."""
     following: dict[int, int] = {}  # length of a run -> the nearest run of that length further on
     partner = [-1] * len(runs)
     for index in range(len(runs) - 1, -1, -1):
         length = runs[index][1] - runs[index][0]
         partner[index] = following.get(length, -1)
         following[length] = index
+    spans: list[Span] = []
     index = 0
     while index < len(runs):
         if partner[index] >= 0:
             spans.append((runs[index][0], runs[partner[index]][1]))
             index = partner[index]
         index += 1
+    return spans

@@ -1,5 +1,7 @@
 """Rules compiled: one RE2 set for all patterns of a scope, so that a text is read once whatever the number of rules."""
 
+from __future__ import annotations
+
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -7,10 +9,11 @@ from typing import Any
 
 import re2
 
+from samosa.data.filter.answers import visible
 from samosa.data.filter.builtins import TEXT_BUILTINS, TextCheck
-from samosa.data.filter.folding import FOLDED, fold
+from samosa.data.filter.folding import FOLDED, Places, fold
 from samosa.data.filter.masks import hide
-from samosa.data.filter.patterns import Finder, Span, TimedOut, finder, inline, options, searcher
+from samosa.data.filter.patterns import Finder, Span, finder, inline, options, searcher
 from samosa.data.filter.rules import Rule, RuleSet
 from samosa.data.filter.structure import ROW_BUILTINS, RowCheck
 from samosa.errors import BadInput
@@ -34,55 +37,69 @@ class Group:
     slots: tuple[int, ...]
     always: tuple[int, ...]
 
-    def hits(self, text: str) -> list[int]:
-        """The rules that reject a text, by their place in `rules`."""
+    def against(self, text: str) -> Iterator[tuple[Rule, Iterator[Span]]]:
+        """The rules that may reject a text, each with the spans that say whether it does, in the order of the rules.
+
+        Taking a span raises TimedOut where a rule may not take longer.
+        """
         words = hide(text) if self.prose else text
-        found = []
-        seen = words
-        ids = self.search(words.encode())
-        if ids is not None:
-            if self.prose and 0 in ids:
-                seen = fold(words)[0]
-                ids = self.search(seen.encode()) or []
-            found = [slot for i in ids if (slot := self.slots[i]) >= 0 and self._confirms(slot, seen, text)]
-        asked = [slot for slot in self.always if self.checks[slot].suspect(words)]
-        return found + [slot for slot in asked if self._confirms(slot, words, text)]
-
-    def _confirms(self, slot: int, words: str, text: str) -> bool:
-        find = self.checks[slot].find
-        try:
-            return find is None or next(find(words, text), None) is not None
-        except TimedOut:
-            return True  # nobody knows, so it is looked at with care
-
-    def spans(self, slot: int, text: str) -> Iterator[Span]:
-        """Where in the text a rule that rejects it is broken."""
-        words = hide(text) if self.prose else text
-        if slot in self.always:
-            yield from self.finders[slot](words, text)
-            return
-        places = None
-        if self.prose and not words.isascii():
-            words, places = fold(words)
-        for start, end in self.finders[slot](words, text):
-            yield (start, end) if places is None else (int(places[start]), int(places[end]))
+        seen, places = words, None
+        ids = self.search(words.encode()) or []
+        if self.prose and 0 in ids:
+            seen, places = fold(words)
+            ids = self.search(seen.encode()) or []
+        matched = {self.slots[index] for index in ids}
+        for slot, (rule, find) in enumerate(zip(self.rules, self.finders, strict=True)):
+            if slot in matched:
+                yield rule, _placed(find(seen, text), places)
+            elif slot in self.always and self.checks[slot].suspect(words):
+                yield rule, find(words, text)
 
 
-def _suspicion(groups: Sequence[Group]) -> Callable[[str], bool]:
+def _placed(spans: Iterator[Span], places: Places | None) -> Iterator[Span]:
+    """Spans of a folded text as spans of the text itself."""
+    for start, end in spans:
+        yield (start, end) if places is None else (int(places[start]), int(places[end]))
+
+
+def _suspicion(group: Group) -> Callable[[str], bool]:
     """Whether a text is to be looked at with care; false for nearly all, and never for one that a rule rejects."""
-    sets = [(group.prose, group.search, [group.checks[slot].suspect for slot in group.always]) for group in groups]
+    prose, search = group.prose, group.search
+    suspects = [group.checks[slot].suspect for slot in group.always]
 
     def suspicious(text: str) -> bool:
-        for prose, search, suspects in sets:
-            words = hide(text) if prose and ("`" in text or "|" in text or "~" in text) else text
-            if search(words.encode()) is not None:
+        words = hide(text) if prose and ("`" in text or "|" in text or "~" in text) else text
+        if search(words.encode()) is not None:
+            return True
+        for suspect in suspects:  # noqa: SIM110 - any() costs a generator for every text
+            if suspect(words):
                 return True
-            for suspect in suspects:
-                if suspect(words):
-                    return True
         return False
 
     return suspicious
+
+
+def _quick(groups: Sequence[Group], joined: bool, shortest: int, shortest_answer: int) -> Callable[[list[str]], int]:
+    """What counts the characters of a row's answers where no rule can reject it, and otherwise returns -1. Most of a
+    filter's time is here, so there is no look-up in it that can be done before.
+    """
+    suspicions = [_suspicion(group) for group in groups]
+
+    def good(answers: list[str]) -> int:
+        if joined and len(answers) != 1:
+            answers = ["\n".join(answers)]
+        length = sum(map(len, answers))
+        if length < shortest:
+            return -1
+        for text in answers:
+            if shortest_answer and len(visible(text)) < shortest_answer:
+                return -1
+            for suspicious in suspicions:
+                if suspicious(text):
+                    return -1
+        return length
+
+    return good
 
 
 @dataclass(frozen=True)
@@ -92,22 +109,21 @@ class Matcher:
     joined: bool
     groups: tuple[Group, ...]
     row_checks: tuple[tuple[Rule, RowCheck], ...]
-    shortest: int
-    """The least characters that the rules of length ask for."""
-    shortest_answer: int
-    suspicious: Callable[[str], bool]
+    good: Callable[[list[str]], int]
+    """Of strings alone: their characters, or -1 where some rule may reject the row."""
     plain: bool
     """Whether strings alone can decide: no rule reads other speakers or the parts of an answer."""
 
 
-_compiled: dict[str, Matcher] = {}
+_compiled: dict[tuple[str, ...], Matcher] = {}
 
 
 def compiled(rules: RuleSet) -> Matcher:
     """The rule set compiled, once a process. Raises BadInput for a pattern or built-in that cannot be."""
-    if rules.key not in _compiled:
-        _compiled[rules.key] = _compile(rules)
-    return _compiled[rules.key]
+    key = (rules.key, *(rule.why for rule in rules.rules))  # reasons carry the sentence
+    if key not in _compiled:
+        _compiled[key] = _compile(rules)
+    return _compiled[key]
 
 
 def _compile(rules: RuleSet) -> Matcher:
@@ -126,7 +142,8 @@ def _compile(rules: RuleSet) -> Matcher:
     counted = [(rule.builtin, int((rule.args or {})["at_least"])) for rule, _ in rows if rule.builtin in LENGTHS]
     shortest, shortest_answer = (max((least for name, least in counted if name == kind), default=0) for kind in LENGTHS)
     plain = len(counted) == len(rows) and not any(group.everyone for group in groups)
-    return Matcher(rules.joined, tuple(groups), tuple(rows), shortest, shortest_answer, _suspicion(groups), plain)
+    good = _quick(groups, rules.joined, shortest, shortest_answer)
+    return Matcher(rules.joined, tuple(groups), tuple(rows), good, plain)
 
 
 def _group(everyone: bool, prose: bool, inside: list[tuple[Rule, TextCheck]]) -> Group:
@@ -157,9 +174,15 @@ def _text_check(rule: Rule) -> TextCheck:
 
 
 def _built(rule: Rule, factory: Callable[..., Any]) -> Any:
-    try:
-        inspect.signature(factory).bind(**(rule.args or {}))
-    except TypeError as error:
-        takes = ", ".join(inspect.signature(factory).parameters) or "nothing"
-        raise BadInput(f"rule {rule.name}: {rule.builtin}: {error}", hint=f"args: {takes}") from None
-    return factory(**(rule.args or {}))
+    """The built-in, told its args. Raises BadInput for one too many, one too few and one of the wrong type."""
+    args, takes = rule.args or {}, inspect.signature(factory).parameters
+    wanted = ", ".join(f"{name} ({parameter.annotation.__name__})" for name, parameter in takes.items())
+    fits = args.keys() == takes.keys() and all(
+        type(value) is takes[name].annotation or (type(value) is int and takes[name].annotation is float)
+        for name, value in args.items()
+    )
+    if not fits:
+        raise BadInput(
+            f"rule {rule.name}: {rule.builtin} is told {args or 'nothing'}", hint=f"args: {wanted or 'none'}"
+        )
+    return factory(**args)

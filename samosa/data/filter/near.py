@@ -9,7 +9,9 @@ from samosa.data.filter.rules import Rule, RuleSet
 from samosa.data.filter.sorting import Reason, judge
 
 LOOSER: dict[str, dict[str, Callable[[Any], Any]]] = {
+    "answer_length": {"at_least": lambda least: least + least // 2},
     "length": {"at_least": lambda least: least + least // 2},
+    "looped_text": {"times": lambda times: max(2, times - 2)},
     "repeated_line": {"times": lambda times: max(2, times - 1)},
     "emoji_run": {"times": lambda times: max(2, times - 1)},
 }

@@ -143,6 +143,7 @@ def _chart(totals: Totals) -> Chart | None:
 @cache
 def _template() -> Any:
     import jinja2
+    import markupsafe
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -151,5 +152,14 @@ def _template() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"visible": visible, "percent": _percent, "count": lambda n: f"{n:,}"}
+
+    def wrapping(name: str) -> str:
+        return markupsafe.Markup("_<wbr>").join(visible(name).split("_"))  # join escapes what it joins
+
+    environment.filters |= {
+        "visible": visible,
+        "wrapping": wrapping,
+        "percent": _percent,
+        "count": lambda n: f"{n:,}",
+    }
     return environment.get_template("report.html.j2")

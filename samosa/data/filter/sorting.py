@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from samosa.data.filter.answers import Row, visible
+from samosa.data.filter.answers import Row
 from samosa.data.filter.layouts import Broken, Message, decode, messages_of, plain_answers
 from samosa.data.filter.matcher import Group, Matcher, compiled
 from samosa.data.filter.patterns import TimedOut
@@ -46,15 +46,15 @@ class Judged(NamedTuple):
 def sort_lines(rules: RuleSet, lines: Iterable[tuple[int, bytes]]) -> Iterator[Judged]:
     """Judge (where, line) pairs, in order. Nothing a line says raises: it is kept, rejected or broken."""
     matcher = compiled(rules)
-    loads, made, good, plain = orjson.loads, tuple.__new__, _good, matcher.plain
+    loads, made, good, plain = orjson.loads, tuple.__new__, matcher.good, matcher.plain
     for where, line in lines:
         try:
             row = loads(line)
         except orjson.JSONDecodeError:
             yield _odd(matcher, where, line)
             continue
-        answers = plain_answers(row) if plain and b"\\u0000" not in line else None
-        if answers is not None and (length := good(matcher, answers)) >= 0:
+        answers = plain_answers(row) if plain else None
+        if answers is not None and (length := good(answers)) >= 0:
             yield made(Judged, (where, line, length, (), None))
         else:
             yield _judged(matcher, where, line, row)
@@ -66,22 +66,6 @@ def judge(rules: RuleSet, row: Any) -> tuple[Reason, ...]:
         return _reasons(compiled(rules), messages_of(row))
     except Broken as broken:
         raise ValueError(str(broken)) from None
-
-
-def _good(matcher: Matcher, answers: list[str]) -> int:
-    """The characters of the answers of a row that no rule can reject, otherwise -1. Quick, because nearly all pass."""
-    if matcher.joined and len(answers) != 1:
-        answers = ["\n".join(answers)]
-    length = 0
-    for text in answers:
-        if matcher.suspicious(text):
-            return -1
-        length += len(text)
-    if length < matcher.shortest:
-        return -1
-    if matcher.shortest_answer and sum([len(visible(text)) for text in answers]) < matcher.shortest_answer:
-        return -1
-    return length
 
 
 def _odd(matcher: Matcher, where: int, line: bytes) -> Judged:
@@ -120,10 +104,9 @@ def _reasons(matcher: Matcher, messages: list[Message]) -> tuple[Reason, ...]:
 
 def _of_text(group: Group, turn: int, text: str) -> Iterator[Reason]:
     """The reasons of a group of rules against one text."""
-    for slot in group.hits(text):
-        rule = group.rules[slot]
+    for rule, spans in group.against(text):
         try:
-            for start, end in islice(group.spans(slot, text), MOST_SPANS):
+            for start, end in islice(spans, MOST_SPANS):
                 yield Reason(rule.name, turn, rule.why, start, end, text[start:end][:EXCERPT])
         except TimedOut as late:
             yield Reason(f"{rule.name}:timeout", turn, str(late))

@@ -21,9 +21,9 @@ from samosa.data.filter.sorting import Judged, Reason
 EXAMPLES = 8
 """Kept of every rule, and of the broken lines."""
 NEAR_EXAMPLES = 4
-LOOK_AT_FIRST = 2000
+LOOK_AT_FIRST = 500
 """Kept rows of a thorough tally that are searched for near misses, before it looks at every LOOK_EVERY-th only."""
-LOOK_EVERY = 256
+LOOK_EVERY = 1000
 STEPS = 8
 """Lengths are counted in buckets, this many to a doubling."""
 AROUND = 160  # characters shown on either side of a match
@@ -92,35 +92,48 @@ class Tally:
         self.source = self.totals.sources[source] = Source()
         self.name, self.seed = source, seed
         self.near = NearMisses(rules)
-        self.look_at_first = LOOK_AT_FIRST if thorough else 0
+        self._kept, self._bytes = 0, 0
+        self._look_at_first = LOOK_AT_FIRST if thorough else 0
+        self._next_look = 1 if thorough else LOOK_EVERY
         self._before: Counter[int] = Counter()
+        self._lengths: list[int] = []  # counted many at once, which is quicker
         self._lost: Counter[int] = Counter()
 
     def add(self, judged: Judged) -> None:
-        """Count one row; costs about a microsecond where it is kept."""
-        source = self.source
-        source.rows += 1
-        self.totals.bytes += len(judged.line) + 1
-        if judged.broken is not None:
-            source.broken += 1
+        """Count one row; costs half a microsecond where it is kept."""
+        _, line, length, reasons, broken = judged
+        self._bytes += len(line) + 1
+        if broken is not None:
             self._add_broken(judged)
             return
-        self._before[judged.length] += 1
-        if judged.reasons:
-            self._lost[judged.length] += 1
+        self._lengths.append(length)
+        if reasons:
+            self._lost[length] += 1
             self._add_reasons(judged)
             return
-        source.kept += 1
-        if source.kept <= self.look_at_first or not source.kept % LOOK_EVERY:
+        self._kept = kept = self._kept + 1
+        if kept == self._next_look:
+            self._next_look = kept + 1 if kept < self._look_at_first else kept + LOOK_EVERY
+            self._count_lengths()
             self._look(judged)
+
+    def _count_lengths(self) -> None:
+        self._before.update(self._lengths)
+        self._lengths.clear()
 
     def as_dict(self) -> dict[str, Any]:
         """The tally as JSON has it."""
-        self.totals.before = _buckets(self._before)
-        self.totals.after = _buckets(self._before - self._lost)
-        return asdict(self.totals)
+        self._count_lengths()
+        totals, source = self.totals, self.source
+        source.kept = self._kept
+        source.rows = self._before.total() + source.broken
+        totals.bytes = self._bytes
+        totals.before = _buckets(self._before)
+        totals.after = _buckets(self._before - self._lost)
+        return asdict(totals)
 
     def _add_broken(self, judged: Judged) -> None:
+        self.source.broken += 1
         priority = _priority(judged.line, self.seed)
         if _enters(self.totals.broken, priority, EXAMPLES):
             text = judged.line[:SHOWN].decode("utf-8", errors="backslashreplace")

@@ -41,7 +41,8 @@ def next_number(folder: Path, *, first: int, aside: Collection[str], asked: int 
     if asked is not None and asked != due:
         why = f"shards 0 to {first - 1} are never written" if asked < first else "shards are added in order"
         raise BadInput(
-            f"--first-shard {asked} is not next in {folder}: {why}", hint=f"next is {due}: --first-shard {due}"
+            f"--first-shard {asked}: {why}, and in {folder} the next is {due}",
+            hint=f"--first-shard {due}, or leave it out",
         )
     return due
 
@@ -115,13 +116,17 @@ class Run:
             enter(entry)
 
 
+def all_runs() -> list[Run]:
+    """Every run that is remembered: what was put in place, and what was about to be."""
+    found = (Run.load(path.stem) for path in sorted(runs_folder().glob("*.json")))
+    return [run for run in found if run is not None]
+
+
 def unfinished(folder: str, key: str) -> Run | None:
     """Another run that has put some of its shards into the folder and not all."""
-    for path in sorted(runs_folder().glob("*.json")):
-        run = Run.load(path.stem)
-        if run is None or run.done or run.key == key or run.folder != folder:
-            continue
-        if any((home.root() / folder / shard.name).exists() for shard in run.shards):
+    for run in all_runs():
+        other = not run.done and run.key != key and run.folder == folder
+        if other and any((home.root() / folder / shard.name).exists() for shard in run.shards):
             return run
     return None
 

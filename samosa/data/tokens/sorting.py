@@ -31,9 +31,8 @@ RUN = np.dtype([("key", "<u8"), ("end", "<i8"), ("characters", "<i8")])
 BUCKET_BITS = 16
 BUCKETS = 1 << BUCKET_BITS
 """Stretches of keys that shards are cut between: 65,536, each 1.4 MB of 90 GB."""
-READ_TOGETHER = 1 << 25  # bytes of documents a worker holds when it writes a shard
-PIECE = 8_000_000  # characters that are encoded at once, so that all workers end together
-PIECE_FOR_EACH_RUN = 40_000  # finding a stretch takes 50 us a run: 2 % of the time of encoding so many
+PIECE = 8_000_000  # characters, or bytes: that are encoded as one part, so that all workers end together; read at once
+PIECE_FOR_EACH_RUN = 40_000  # more of them where there are many runs: 2 % of the time goes into finding them in a run
 TEXT_SHARD = "shard.parquet"
 SCHEMA = pa.schema([("text", pa.string())])
 TRAINING, HELD = "training", "held"
@@ -47,27 +46,25 @@ def sort_chunk(
     `hold_out` is the share, by their own hash, that is held out. `kept_out` is a file of `text_digest`s whose
     documents go nowhere. Empty documents are left out as well. Raises what `documents_of` does.
     """
-    counts = dict.fromkeys(("empty", "kept_out", "held_out", "documents", "characters"), 0)
+    counts = {"empty": 0, "kept_out": 0}
     known, limit = _digests(kept_out), int(hold_out * 2**64)
     training, held = _Run(folder, TRAINING, run_bytes), _Run(folder, HELD, run_bytes)
     for text, characters, _ in documents_of(chunk, column):
         if not text:
             counts["empty"] += 1
             continue
-        digest = text_digest(text) if known or limit else limit
-        if digest in known:
-            counts["kept_out"] += 1
-            continue
-        key = xxhash.xxh3_64_intdigest(text, seed)
-        if digest < limit:
-            held.add(key, text, characters)
-            counts["held_out"] += 1
-            continue
-        training.add(key, text, characters)
-        counts["documents"] += 1
-        counts["characters"] += characters
+        if known or limit:
+            digest = text_digest(text)
+            if digest in known:
+                counts["kept_out"] += 1
+                continue
+            if digest < limit:
+                held.add(xxhash.xxh3_64_intdigest(text, seed), text, characters)
+                continue
+        training.add(xxhash.xxh3_64_intdigest(text, seed), text, characters)
     training.write()
     held.write()
+    counts |= {"documents": training.documents, "characters": training.total, "held_out": held.documents}
     return {**counts, TRAINING: training.written, HELD: held.written}
 
 
@@ -85,7 +82,8 @@ class _Run:
     """Documents gathered until they are a run."""
 
     def __init__(self, folder: Path, name: str, limit: int) -> None:
-        self.folder, self.name, self.limit, self.written = folder, name, limit, 0
+        self.folder, self.name, self.limit = folder, name, limit
+        self.written, self.documents, self.total = 0, 0, 0
         self._clear()
 
     def add(self, key: int, text: bytes, characters: int) -> None:
@@ -109,6 +107,8 @@ class _Run:
         with path.with_suffix(".text").open("wb") as out:
             out.writelines(texts)
         run.tofile(path)
+        self.documents += len(texts)
+        self.total += int(run["characters"].sum())
         self.written += 1
         self._clear()
 
@@ -139,7 +139,7 @@ def plan_shards(runs: Sequence[Path], plan: Path, *, characters: int) -> list[St
     text = json.dumps({"runs": [str(run) for run in runs]})
     if not plan.is_file() or plan.read_text() != text:  # parts that were made from it stay valid
         home.write_atomic(plan, text)
-    piece = max(PIECE, PIECE_FOR_EACH_RUN * len(runs))
+    piece = _piece(runs)
     stretches = []
     for number, (start, end) in enumerate(cut(held, characters)):
         pieces = [Chunk(number, plan, "lines", start + a, start + b) for a, b in cut(held[start:end], piece)]
@@ -150,10 +150,10 @@ def plan_shards(runs: Sequence[Path], plan: Path, *, characters: int) -> list[St
 def cut(held: NDArray[np.float64], characters: int) -> list[tuple[int, int]]:
     """Stretches [start, end) of buckets that hold these characters, each of at least `characters` and all of them."""
     ends, size = [], 0.0
-    for bucket, more in enumerate(held.tolist(), start=1):
-        size += more
+    for bucket in np.flatnonzero(held).tolist():
+        size += held[bucket]
         if size >= characters:
-            ends.append(bucket)
+            ends.append(bucket + 1)
             size = 0.0
     if ends and size < characters / 2:
         ends.pop()
@@ -191,7 +191,7 @@ def sorted_texts(chunk: Chunk, row_group: int) -> Iterator[tuple[pa.Array, int]]
     order = np.argsort(rows["key"], kind="stable")
     firsts = np.cumsum([0, *(len(rows) for rows, _ in stretches)])
     read = [start for _, start in stretches]  # how far; what is taken together is a stretch of each run
-    for taken in _together(order, sizes, row_group):
+    for taken in _together(order, sizes, row_group, _piece(runs)):
         wanted = np.sort(taken)
         arrays = []
         for run, (low, high) in enumerate(itertools.pairwise(np.searchsorted(wanted, firsts).tolist())):
@@ -216,12 +216,18 @@ def _mapped(run: Path) -> NDArray[Any]:
     return np.memmap(run, RUN, mode="r")  # a third of the time of np.load, and there may be thousands
 
 
-def _together(order: NDArray[np.int64], sizes: NDArray[np.int64], row_group: int) -> Iterator[NDArray[np.int64]]:
-    """The order in pieces of whole row groups, of READ_TOGETHER bytes or somewhat more."""
+def _piece(runs: Sequence[Path]) -> int:
+    return max(PIECE, PIECE_FOR_EACH_RUN * len(runs))
+
+
+def _together(
+    order: NDArray[np.int64], sizes: NDArray[np.int64], row_group: int, limit: int
+) -> Iterator[NDArray[np.int64]]:
+    """The order in pieces of whole row groups, of `limit` bytes or somewhat more."""
     start, held = 0, 0
     for end in range(row_group, len(order) + row_group, row_group):
         held += int(sizes[order[end - row_group : end]].sum())
-        if held >= READ_TOGETHER or end >= len(order):
+        if held >= limit or end >= len(order):
             yield order[start:end]
             start, held = end, 0
 

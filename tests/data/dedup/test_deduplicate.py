@@ -15,6 +15,7 @@ import zstandard
 
 from samosa.data import parallel
 from samosa.data.dedup import chunkwork, deduplicate
+from samosa.data.dedup.search import BYTES_PER_ROW, WORKER_BYTES
 from samosa.errors import SamosaError
 from tests.data.dedup.rows import chat, dropped, kept_lines, made_up, outputs, run, slowly, words_of, write
 
@@ -203,3 +204,35 @@ def test_a_search_that_is_killed_again_and_again_ends_with_the_same_bytes(tmp_pa
             time.sleep(0.3)  # its workers notice
     assert kills > 0 and outputs(tmp_path / "killed") == outputs(tmp_path / "whole")
     assert parallel.LOCK not in {entry.name for entry in (tmp_path / "killed").iterdir()}
+
+
+@pytest.mark.soak
+def test_a_million_rows_take_the_memory_that_the_formula_says_and_their_copies_are_found(tmp_path, soak_seed):
+    draw = np.random.default_rng(soak_seed)
+    vocabulary = np.array(["".join(word) for word in draw.choice(list("abcdefghijkl"), (20_000, 6))])
+    code = (
+        "import resource, sys; from pathlib import Path; from tests.data.dedup.rows import run\n"
+        "if __name__ == '__main__':\n"
+        "    report = run([Path(sys.argv[1])], Path(sys.argv[2]), workers=2, recall=0.999, slots=192)\n"
+        "    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024\n"
+        "    print(report.total('rows') - report.total('kept'), peak)\n"
+    )
+    (tmp_path / "search.py").write_text(code)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[3]), *sys.path])}
+    peaks = {}
+    for rows in (20_000, 1_000_000):
+        path = tmp_path / f"{rows}.jsonl"
+        text: list[str] = []
+        with path.open("w") as file:
+            for number in range(rows):
+                if number % 100 == 99:
+                    text[23] = f"copy{number}"  # five of 56 sequences: a similarity of 51/61 with the row before
+                else:
+                    text = vocabulary[draw.integers(0, len(vocabulary), 60)].tolist()
+                file.write(json.dumps({"text": " ".join(text)}) + "\n")
+        command = [sys.executable, str(tmp_path / "search.py"), str(path), str(tmp_path / f"out{rows}")]
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+        dropped_rows, peaks[rows] = map(int, done.stdout.split())
+        assert 0.98 * rows / 100 <= dropped_rows <= rows / 100
+    assert peaks[1_000_000] - peaks[20_000] <= BYTES_PER_ROW * 980_000
+    assert peaks[1_000_000] <= BYTES_PER_ROW * 1_000_000 + WORKER_BYTES

@@ -32,7 +32,7 @@ def components(sets: list[np.ndarray], threshold: float) -> list[int]:
     return first
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), max_size=40), st.data())
 def test_the_first_equal_is_that_of_a_dictionary(keys, data):
     use = data.draw(st.lists(st.booleans(), min_size=len(keys), max_size=len(keys)))
@@ -42,7 +42,7 @@ def test_the_first_equal_is_that_of_a_dictionary(keys, data):
     assert found.tolist() == expected
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(st.lists(st.integers(0, 5), max_size=30))
 def test_meetings_are_the_places_of_equal_hashes(hashes):
     expected = [[i for i, h in enumerate(hashes) if h == value] for value in sorted(set(hashes))]
@@ -50,7 +50,7 @@ def test_meetings_are_the_places_of_equal_hashes(hashes):
     assert found == [group for group in expected if len(group) > 1]
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(st.lists(st.sets(st.integers(0, 9), min_size=1), min_size=1, max_size=12), st.sampled_from([0.4, 0.5, 0.8]))
 def test_all_that_meet_are_grouped_as_by_comparing_all_with_all(members, threshold):
     sets = [set_of(one) for one in members]

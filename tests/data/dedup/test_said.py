@@ -2,7 +2,7 @@ import json
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samosa.data.dedup.said import normalised, said
@@ -94,6 +94,7 @@ def test_what_says_nothing_is_broken_and_says_why(line, why):
         said(line)
 
 
+@settings(max_examples=40)
 @given(st.text())
 def test_normalising_is_blind_to_form_case_and_spacing_and_done_once(text):
     plain = normalised(text)

@@ -17,7 +17,7 @@ def grams(text: str, size: int) -> list[tuple[str, ...]]:
     return [tuple(words[i : i + size]) for i in range(max(1, len(words) - size + 1))] if words else []
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(texts, st.integers(1, 6))
 def test_hashes_are_equal_just_where_n_grams_are(several, size):
     found = shingles_of(several, size)
@@ -27,7 +27,7 @@ def test_hashes_are_equal_just_where_n_grams_are(several, size):
     assert len(set(hashes)) == len(set(expected)) == len(set(zip(hashes, expected, strict=True)))
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(texts, st.integers(1, 40))
 def test_where_segments_end_changes_nothing(several, segment):
     whole = shingles_of(several, 3)
@@ -39,7 +39,7 @@ def test_where_segments_end_changes_nothing(several, segment):
     assert cut.hashes.tolist() == whole.hashes.tolist() and cut.offsets.tolist() == whole.offsets.tolist()
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(texts.filter(lambda several: len(several) > 1 and several[0] and several[1]))
 def test_similarity_is_that_of_the_sets_of_n_grams(several):
     first, second = (set(grams(text, 2)) for text in several[:2])

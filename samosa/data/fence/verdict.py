@@ -1,0 +1,195 @@
+"""Is what stands at a place the question? How much is asked for depends on how much the template says.
+
+A long template may lose a fifth of its words and has its clauses in any order. A short one loses none. One that says
+little has to be a sentence by itself, of somebody who asks, with numbers and names where the question has them; one
+that says next to nothing has to be all there is. What falls short of that still counts when the reply holds the answer.
+An answer without the question never does.
+"""
+
+import re
+from typing import Literal
+
+from samosa.data.fence.fit import Place
+from samosa.data.fence.index import MOVED, Index
+from samosa.data.fence.templates import (
+    GRAMMAR_ENOUGH,
+    NAME_WORDS,
+    SAYS_ENOUGH,
+    SAYS_LITTLE,
+    SENTENCE,
+    SHOUTED,
+)
+from samosa.data.fence.words import NUMBER, STOP, Words
+
+Verdict = Literal["fits", "with the answer", "no"]
+
+STRAY = 2  # words before and after a short question in its sentence ("so", "please")
+LONG = 5  # words with a meaning from which a template may lose some
+COVERED = 0.8  # of them, at least
+APART = 0.4  # of the neighbours may be apart where the reply holds the answer
+INSIDE = 5  # words: a shorter question is one by itself ("price of gold" is in "price of gold mines")
+SLACK = 0.15  # of the neighbours may be apart besides those of a moved clause, in a long template
+LOOSE = 0.4  # of a long template's words may be others, between
+LIMIT = 20  # words to the end of a sentence; farther away it does not matter where
+LINE = re.compile(r"[.!?:]\s|\n")
+BREAK = re.compile(r"[.!?:;,\n\"()\[\]{}|]")
+
+
+def verdict_on(place: Place, words: Words, *, asks: bool) -> Verdict:
+    """Whether a question stands at a place. `asks`: the text is not an assistant's."""
+    template = place.template
+    if template.weight >= LONG:
+        return _long(place)
+    if place.covered < 1:
+        return "no"
+    if template.says >= SAYS_ENOUGH:
+        return _short(place, words)
+    if place.missing or place.broken > (place.total >= 4) or not _close(place, 1) or not asks:
+        return "no"
+    if not _alone(place, words) or _sentences(place, words) > template.sentences:
+        return "no"
+    if template.weight == 0 and (template.says < GRAMMAR_ENOUGH or not any(template.slots)):
+        return "with the answer"
+    return "fits" if _filled(place, words) else "with the answer"
+
+
+def _long(place: Place) -> Verdict:
+    if not _close(place, LOOSE * len(place.template.fixed)):
+        return "no"
+    moved = MOVED if place.covered == 1 else 1
+    if place.covered >= COVERED and place.broken <= moved + SLACK * place.total:
+        return "fits"
+    return "with the answer" if place.broken <= APART * place.total else "no"
+
+
+def _short(place: Place, words: Words) -> Verdict:
+    whole = place.broken == 0 or _sentences(place, words) <= place.template.sentences
+    more = place.total >= 5  # of six words one of grammar may be missing, and a clause be moved
+    if whole and place.missing <= more and place.broken <= 1 + more and _close(place, 1):
+        return "fits"
+    return "with the answer" if place.broken <= APART * place.total and _close(place, 4) else "no"
+
+
+def _close(place: Place, loose: float) -> bool:
+    """No more words between than a copy may put into the slots, and `loose` others."""
+    return place.others <= sum(place.template.rooms) + loose
+
+
+def _filled(place: Place, words: Words) -> bool:
+    """Where the template has a number or a name, a number or a name stands: "what is x" is no "what is 5 x 7".
+
+    Other slots have a word of any meaning. A name has a capital, in a text that has both; where one clause moved, it
+    may stand anywhere in its sentence.
+    """
+    template, first, last = place.template, place.first, place.last
+    if len(template.fixed) == 1 and template.numbers == (True, True):  # "8 times to get 32" is no "8 times 32"
+        beside = [at for at in (first - 1, last + 1) if place.begin <= at < place.end]
+        return len(beside) == 2 and all(words.kinds[at] == NUMBER for at in beside)
+    rooms = template.rooms
+    gaps = [(first - rooms[0], first), (first, last), (last + 1, last + 1 + rooms[-1])]
+    sides = [(0,), tuple(range(1, len(template.fixed))), (len(template.fixed),)]
+    capitals = _capitals(place, words)
+    for (low, high), slots in zip(gaps, sides, strict=True):
+        if place.broken:
+            low, high = first - NAME_WORDS, last + 1 + NAME_WORDS
+        inside = range(max(low, place.begin), min(high, place.end))
+        if sum(template.numbers[slot] for slot in slots) > sum(words.kinds_listed[at] == NUMBER for at in inside):
+            return False
+        others = {at for at in inside if words.listed[at] not in template.distinct and words.kinds_listed[at] != STOP}
+        if sum(template.slots[slot] > 0 for slot in slots) > len(others):
+            return False
+        if capitals is not None and any(template.names[slot] for slot in slots) and not others & capitals:
+            return False
+    return True
+
+
+def _capitals(place: Place, words: Words) -> set[int] | None:
+    """Which words around a place begin with a capital; None where nearly none does, or nearly all."""
+    around = range(max(place.begin, place.first - NAME_WORDS), min(place.end, place.last + 1 + NAME_WORDS))
+    large = {at for at in around if words.capitals[at]}
+    if len(large) > 2 and len(large) >= SHOUTED * len(around):
+        return None
+    text = words.shown[words.begins[place.begin] : words.ends[place.end - 1]]
+    return None if text.islower() else large
+
+
+def _alone(place: Place, words: Words) -> bool:
+    """A sentence by itself; one that says next to nothing is exactly one, or the whole text."""
+    template = place.template
+    before, after = template.rooms[0] + STRAY, template.rooms[-1] + STRAY
+    if len(template.fixed) == 1:
+        return place.end - place.begin <= 1 + sum(template.slots) + STRAY or _is_line(place, words)
+    if template.says < SAYS_LITTLE:
+        if place.first - place.begin <= before and place.end - 1 - place.last <= after:
+            return True
+        if template.slots[0] or len(template.fixed) + (template.slots[-1] > 0) < 3:
+            return False
+        before, after = template.rooms[0], template.rooms[-1]
+    to_end = _to_break(words, place.last, place.end - 1, 1)
+    return _to_break(words, place.first, place.begin, -1) <= before and to_end <= after
+
+
+def _is_line(place: Place, words: Words) -> bool:
+    """Two numbers and a word between, and a sentence or line that is no more than that: "432 times 28"."""
+    first, last = place.first - 1, place.last + 1
+    if place.template.numbers != (True, True) or first < place.begin or last >= place.end:
+        return False
+    before = first == place.begin or LINE.search(words.before(first)) is not None
+    after = last == place.end - 1 or LINE.search(words.before(last + 1)) is not None
+    within = all(words.before(at).isspace() for at in (place.first, last))
+    return before and after and within
+
+
+def _sentences(place: Place, words: Words) -> int:
+    """Sentences that end inside a span."""
+    return len(SENTENCE.findall(words.between(place.first, place.last)))
+
+
+def _to_break(words: Words, at: int, limit: int, step: int) -> int:
+    """Words from a place to the next mark that ends a sentence or clause, or to the limit."""
+    count = 0
+    while at != limit and count < LIMIT:
+        if _begins(words, at + 1 if step > 0 else at):
+            return count
+        at, count = at + step, count + 1
+    return count
+
+
+def _begins(words: Words, at: int) -> bool:
+    """Whether a word begins a clause: after a mark, or with a capital that only a beginning gives it ("And")."""
+    if BREAK.search(words.before(at)):
+        return True
+    length = words.ends[at] - words.begins[at]  # "I" is large anywhere
+    return bool(words.kinds[at] == STOP and length > 1 and words.capitals[at] and not words.capitals[at - 1])
+
+
+def asked_as_it_is(index: Index, words: Words, text: int, number: int) -> tuple[int, int] | None:
+    """The first and last word of a question that stands in a text word for word; a short one only as a sentence or as
+    the whole text."""
+    asked, begin, end = index.asked[number], int(words.bounds[text]), int(words.bounds[text + 1])
+    length = len(asked) // 8
+    at = _find(words.ids[begin:end].tobytes(), asked, 0)
+    while at >= 0:
+        first, last = begin + at, begin + at + length - 1
+        if length >= INSIDE or length == end - begin:
+            return first, last
+        if length > 2 and _to_break(words, first, begin, -1) == _to_break(words, last, end - 1, 1) == 0:
+            return first, last
+        at = _find(words.ids[begin:end].tobytes(), asked, at + 1)
+    return None
+
+
+def answered(index: Index, words: Words, number: int, first: int, end: int) -> bool:
+    """Whether one of a question's answers stands among the words from `first` on."""
+    if first >= end or not index.answers[number]:
+        return False
+    ids = words.ids[first:end].tobytes()
+    return any(_find(ids, answer, 0) >= 0 for answer in index.answers[number])
+
+
+def _find(ids: bytes, part: bytes, start: int) -> int:
+    """Where ids of eight bytes follow each other, counted in words; -1 for nowhere."""
+    at = ids.find(part, 8 * start) if part else -1
+    while at > 0 and at % 8:
+        at = ids.find(part, at + 1)
+    return at // 8 if at >= 0 else -1

@@ -1,0 +1,229 @@
+"""Text as arrays of word ids, many texts at once: what every kind of overlap is looked for in.
+
+A word is a run of letters or a run of digits ("5km" is two), or an arithmetic sign after a number. Case, spacing,
+punctuation, apostrophes and typographic forms do not count, and signs are their words ("%" is "percent", "x" "times").
+Ids are hashes of a word's first and last eight bytes and its length: two words of one id are not expected in practice,
+and no decision rests on a single word. Measured: about 120 MB/s a core on chat text, 20 million words/s.
+"""
+
+import functools
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from samosa.data.fence import lexicon
+
+Ids = npt.NDArray[np.uint64]
+CONTENT, STOP, STEM, NUMBER, UNIT, DAY = range(6)
+"""What a word is to a template: it carries meaning, it is grammar, it is in every test; the others vary in copies."""
+
+PADDING = 16  # bytes on both sides of the text, so that eight bytes may be read anywhere
+LETTER, DIGIT, SIGN = 1, 2, 3
+SIGNS = b"+*/=%"
+NEAR = 8  # bytes of space between a number and its sign, at most
+TYPOGRAPHIC = {"’": "'", "‘": "'", "“": '"', "”": '"', "—": " ", "–": "-", "−": "-", "×": "*", "÷": "/", "…": " "}
+ABBREVIATIONS = {"U.S.": "US ", "U.K.": "UK ", "U.N.": "UN ", "a.m.": "am ", "p.m.": "pm "}
+MULTIPLIERS = tuple(np.uint64(k) for k in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9))
+TABLE_BITS = 17  # the fewest with a place of its own for every word of the lexicon
+
+
+@dataclass(frozen=True)
+class Words:
+    """The words of some texts, in order. All arrays have one entry a word, but `bounds`."""
+
+    ids: Ids
+    kinds: npt.NDArray[np.uint8]
+    begins: npt.NDArray[np.int64]
+    """Bytes into `buffer`."""
+    ends: npt.NDArray[np.int64]
+    bounds: npt.NDArray[np.int64]
+    """[texts + 1]: the words of text t are bounds[t] to bounds[t + 1]."""
+    starts: npt.NDArray[np.int64]
+    """[texts + 1]: bytes of `buffer` at which texts begin."""
+    buffer: bytes
+    """The texts in lower case."""
+    shown: bytes
+    """The texts with their capitals, byte for byte beside `buffer`."""
+
+    @functools.cached_property
+    def listed(self) -> list[int]:
+        """`ids`, for loops."""
+        return self.ids.tolist()
+
+    @functools.cached_property
+    def kinds_listed(self) -> list[int]:
+        """`kinds`, for loops."""
+        return self.kinds.tolist()
+
+    def between(self, first: int, last: int) -> str:
+        """The text from one word to another in lower case, as it was compared; empty where the last comes first."""
+        if last < first:
+            return ""
+        return self.buffer[self.begins[first] : self.ends[last]].decode("utf-8", "replace")
+
+    @functools.cached_property
+    def capitals(self) -> npt.NDArray[np.bool_]:
+        """Which words begin with a capital; known of the letters of English."""
+        first = np.frombuffer(self.shown, np.uint8)[self.begins]
+        return (first >= ord("A")) & (first <= ord("Z"))
+
+    @functools.cached_property
+    def texts(self) -> npt.NDArray[np.int64]:
+        """The text that each word is of."""
+        return np.repeat(np.arange(len(self.bounds) - 1), np.diff(self.bounds))
+
+    def written(self, place: int) -> bytes:
+        """A word with its capitals."""
+        return self.shown[self.begins[place] : self.ends[place]]
+
+    def before(self, place: int) -> str:
+        """What stands between a word and the one before it."""
+        return self.buffer[self.ends[place - 1] : self.begins[place]].decode("utf-8", "replace")
+
+
+def words_of(texts: Sequence[str]) -> Words:
+    """Cut texts into words. Lone surrogates become question marks."""
+    parts = [_both(text) for text in texts]
+    buffer, shown = (_joined([part[side] for part in parts]) for side in (0, 1))
+    raw = np.frombuffer(buffer, np.uint8)
+    classes = _class_table()[raw]
+    begins, ends = _runs(classes)
+    ids, kinds = _known(_hashed(buffer, begins, ends))
+    found = classes[begins]
+    kinds[(ends - begins == 1) & (found == LETTER) & (kinds == CONTENT)] = STOP
+    kinds[found == DIGIT] = NUMBER
+    if len(others := _other_signs(found, kinds, begins, ends)):
+        stays = np.ones(len(ids), np.bool_)
+        stays[others] = False
+        ids, kinds, begins, ends = ids[stays], kinds[stays], begins[stays], ends[stays]
+    _multiply(ids, kinds)
+    lengths = np.fromiter((len(lower) + 1 for lower, _ in parts), np.int64, len(parts))
+    starts = PADDING + np.concatenate(([0], np.cumsum(lengths)))
+    return Words(ids, kinds, begins, ends, np.searchsorted(begins, starts), starts, buffer, shown)
+
+
+def _both(text: str) -> tuple[bytes, bytes]:
+    """A text in lower case and as it is written, of one length, without what a copy may change within a word."""
+    if text.isascii():
+        shown = _plain(text).encode()
+        return shown.lower(), shown
+    text = _plain(_usual(text))
+    lower, shown = text.lower().encode("utf-8", "replace"), text.encode("utf-8", "replace")
+    return lower, shown if len(shown) == len(lower) else lower
+
+
+def _joined(parts: Sequence[bytes]) -> bytes:
+    return bytes(PADDING) + b"\0".join(parts) + bytes(PADDING)
+
+
+def _usual(text: str) -> str:
+    """Typographic and compatibility forms as their usual ones."""
+    text = unicodedata.normalize("NFKC", text)
+    for form, usual in TYPOGRAPHIC.items():
+        text = text.replace(form, usual)
+    return text
+
+
+def _plain(text: str) -> str:
+    if "U." in text or ".m." in text:
+        for dotted, usual in ABBREVIATIONS.items():
+            text = text.replace(dotted, usual)
+    return text.replace("'", "")
+
+
+def ids_of(*words: str) -> list[int]:
+    """The ids of single words."""
+    return [int(one) for one in words_of(words).ids]
+
+
+@functools.cache
+def _class_table() -> npt.NDArray[np.uint8]:
+    table = np.zeros(256, np.uint8)
+    table[ord("a") : ord("z") + 1] = table[ord("A") : ord("Z") + 1] = LETTER
+    table[0x80:] = LETTER
+    table[ord("0") : ord("9") + 1] = DIGIT
+    table[list(SIGNS)] = SIGN
+    return table
+
+
+def _runs(classes: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Where runs of one class begin and end, a sign being one by itself; the padding's class is none."""
+    cut = np.empty(len(classes), np.bool_)
+    cut[0] = False
+    np.not_equal(classes[1:], classes[:-1], out=cut[1:])
+    cut |= classes == SIGN
+    edges = np.flatnonzero(cut)
+    words = classes[edges] != 0
+    return edges[words], np.append(edges[1:], len(classes) - PADDING)[: len(edges)][words]
+
+
+def _other_signs(
+    classes: npt.NDArray[np.uint8],
+    kinds: npt.NDArray[np.uint8],
+    begins: npt.NDArray[np.int64],
+    ends: npt.NDArray[np.int64],
+) -> npt.NDArray[np.int64]:
+    """Signs are arithmetic after a number, whatever space is between; in **bold** and and/or they are none."""
+    signs = np.flatnonzero(classes == SIGN)
+    before = signs - 1  # of the very first word: the last, far away
+    return signs[(kinds[before] != NUMBER) | (begins[signs] - ends[before] > NEAR)]
+
+
+def _hashed(buffer: bytes, begins: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> Ids:
+    eight = np.ndarray((len(buffer) - 7,), "<u8", buffer, 0, (1,))  # at every byte, the eight that begin there
+    lengths = (ends - begins).astype(np.uint64)
+    shift = np.uint64(64) - np.uint64(8) * np.minimum(lengths, np.uint64(8))
+    first = eight[begins] << shift
+    last = np.where(lengths > 8, eight[np.maximum(ends - 8, 0)], np.uint64(0))
+    ids = (first * MULTIPLIERS[0]) ^ ((last + lengths) * MULTIPLIERS[1])
+    return mixed(ids)
+
+
+def _multiply(ids: Ids, kinds: npt.NDArray[np.uint8]) -> None:
+    """Between two numbers an x is "times"."""
+    x, times = np.uint64(_raw_id("x")), np.uint64(_raw_id("times"))
+    places = np.flatnonzero(ids[1:-1] == x) + 1 if len(ids) > 2 else np.empty(0, np.int64)
+    places = places[(kinds[places - 1] == NUMBER) & (kinds[places + 1] == NUMBER)]
+    ids[places], kinds[places] = times, CONTENT
+
+
+def mixed(ids: Ids) -> Ids:
+    """Spread every bit over all (a finaliser in the manner of MurmurHash3)."""
+    ids = (ids ^ (ids >> np.uint64(31))) * MULTIPLIERS[2]
+    return ids ^ (ids >> np.uint64(29))
+
+
+def _known(ids: Ids) -> tuple[Ids, npt.NDArray[np.uint8]]:
+    """Ids with words of one meaning made one, and each word's kind."""
+    numbers, keys, usual, kinds = _known_tables()
+    number = numbers[ids >> np.uint64(64 - TABLE_BITS)]
+    number[keys[number] != ids] = 0
+    known = number != 0
+    return np.where(known, usual[number], ids), kinds[number]
+
+
+@functools.cache
+def _known_tables() -> tuple[npt.NDArray[np.uint16], Ids, Ids, npt.NDArray[np.uint8]]:
+    """By an id's upper bits the number of a word of the lexicon, 0 for none; by that its id, the id that it stands for,
+    and its kind."""
+    kinds = dict.fromkeys(lexicon.GRAMMAR, STOP) | dict.fromkeys(lexicon.STEMS, STEM)
+    kinds |= dict.fromkeys(lexicon.NUMBER_WORDS - lexicon.GRAMMAR, NUMBER) | dict.fromkeys(lexicon.UNITS, UNIT)
+    kinds |= dict.fromkeys(lexicon.DAYS_AND_MONTHS, DAY)
+    kinds |= {word: kinds.get(meant, CONTENT) for word, meant in lexicon.SAME.items()}
+    keys = np.array([0, *map(_raw_id, kinds)], np.uint64)
+    usual = np.array([0, *(_raw_id(lexicon.SAME.get(word, word)) for word in kinds)], np.uint64)
+    places = keys[1:] >> np.uint64(64 - TABLE_BITS)
+    assert len(set(places.tolist())) == len(places), "two words of the lexicon share a place: take more bits"
+    numbers = np.zeros(2**TABLE_BITS, np.uint16)
+    numbers[places] = np.arange(1, len(keys))
+    return numbers, keys, usual, np.array([CONTENT, *kinds.values()], np.uint8)
+
+
+@functools.cache
+def _raw_id(word: str) -> int:
+    text = bytes(PADDING) + word.encode() + bytes(PADDING)
+    begins = np.array([PADDING])
+    return int(_hashed(text, begins, begins + len(word.encode()))[0])

@@ -1,0 +1,116 @@
+"""Lines that repeat, found without a loop over lines: a row may have hundreds of thousands of short ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import compress, groupby
+from operator import eq, itemgetter
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:  # the import takes longer than filtering a small file
+    import numpy as np
+    from numpy.typing import NDArray
+
+BLANKS = " \t\r\f\v"
+"""What is left out at both ends of a line where white space does not count."""
+
+_MANY = 256  # lines from which on numpy is the quicker way
+_LONG = 4096  # characters from which on lines are counted first
+_AT_ONCE = 64  # blanks at one end of a line that are taken away for all lines at once
+_COMPARED = 16  # bytes of lines that are compared for all lines at once
+
+Places: TypeAlias = "NDArray[np.intp]"
+
+
+def neighbours(text: str, *, trim: bool) -> bool:
+    """Whether some line says something and equals the next: without that nothing repeats. Cheap where none does."""
+    if len(text) >= _LONG and text.count("\n") >= _MANY:
+        return bool(_equal_to_next(text.encode(), trim)[0].any())
+    lines = text.split("\n")
+    if trim:
+        lines = [line.strip(BLANKS) for line in lines]
+    return any(compress(lines, map(eq, lines, lines[1:])))
+
+
+def runs(text: str, times: int, *, trim: bool) -> Iterator[tuple[int, int, int]]:
+    """Each run of at least `times` equal lines that are not empty: where its first line begins and ends, and where its
+    last one ends. With `trim` the blanks around lines do not count.
+    """
+    if len(text) < _LONG or text.count("\n") < _MANY:
+        yield from _few_runs(text.split("\n"), times, trim)
+        return
+    import numpy as np
+
+    data = text.encode()
+    equal, starts, ends = _equal_to_next(data, trim)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], equal, [False]]).astype(np.int8)))
+    done = count = 0  # bytes, and characters in them
+    for first, last in edges.reshape(-1, 2):
+        if last - first + 1 < times:
+            continue
+        places = []
+        for place in (int(starts[first]), int(ends[first]), int(ends[last])):
+            count += len(data[done:place].decode())
+            done = place
+            places.append(count)
+        yield places[0], places[1], places[2]
+
+
+def _few_runs(lines: list[str], times: int, trim: bool) -> Iterator[tuple[int, int, int]]:
+    """`runs` by a loop, which is quicker for few lines."""
+    placed: list[tuple[str, int]] = []  # a line, and where it begins
+    at = 0
+    for line in lines:
+        left = line.lstrip(BLANKS) if trim else line
+        placed.append((left.rstrip(BLANKS) if trim else left, at + len(line) - len(left)))
+        at += len(line) + 1
+    for line, group in groupby(placed, key=itemgetter(0)):
+        run = list(group)
+        if line and len(run) >= times:
+            yield run[0][1], run[0][1] + len(line), run[-1][1] + len(line)
+
+
+def _equal_to_next(data: bytes, trim: bool) -> tuple[NDArray[np.bool_], Places, Places]:
+    """For each line but the last whether it is not empty and equals the next; and where each begins and ends."""
+    import numpy as np
+
+    codes = np.frombuffer(data, dtype=np.uint8)
+    breaks = np.flatnonzero(codes == ord("\n"))
+    starts, ends = np.append(0, breaks + 1), np.append(breaks, len(data))
+    if trim:
+        _trim(data, codes, starts, ends)
+    length = ends - starts
+    equal = (length[:-1] == length[1:]) & (length[1:] > 0)
+    left = np.flatnonzero(equal)
+    for place in range(_COMPARED):
+        left = left[length[left] > place]
+        differ = codes[starts[left] + place] != codes[starts[left + 1] + place]
+        equal[left[differ]] = False
+        left = left[~differ]
+    for line in left[length[left] > _COMPARED].tolist():
+        here, there = (data[starts[place] : ends[place]] for place in (line, line + 1))
+        equal[line] = here == there
+    return equal, starts, ends
+
+
+def _trim(data: bytes, codes: NDArray[np.uint8], starts: Places, ends: Places) -> None:
+    """Move the ends of lines past blanks, in place."""
+    import numpy as np
+
+    blanks = BLANKS.encode()
+    is_blank = np.zeros(256, dtype=np.bool_)
+    is_blank[list(blanks)] = True
+    for edge, step, shift in ((starts, 1, 0), (ends, -1, -1)):
+        left = np.flatnonzero(starts < ends)
+        for _ in range(_AT_ONCE):
+            left = left[starts[left] < ends[left]]
+            left = left[is_blank[codes[edge[left] + shift]]]
+            if not len(left):
+                break
+            edge[left] += step
+        for line in left.tolist():
+            words = data[starts[line] : ends[line]]
+            if step > 0:
+                starts[line] += len(words) - len(words.lstrip(blanks))
+            else:
+                ends[line] -= len(words) - len(words.rstrip(blanks))

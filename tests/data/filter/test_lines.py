@@ -1,0 +1,37 @@
+"""Repeated lines are the same found by numpy and by hand."""
+
+import random
+
+import pytest
+
+from samosa.data.filter import lines
+
+PIECES = ["", " ", "a", "a ", "\ta", "ab", "é", "é\r", "x" * 20, "x" * 19 + "y", " " * 80 + "a", "a" + " " * 80]
+
+
+def by_hand(text: str, times: int, trim: bool) -> list[tuple[int, int, int]]:
+    """Every line with its place, walked one by one."""
+    found, run, at = [], [], 0
+    for line in [*text.split("\n"), None]:
+        bare = line.strip(lines.BLANKS) if trim and line is not None else line
+        if not (run and bare == run[-1][0]):
+            if len(run) >= times and run[0][0]:
+                found.append((run[0][1], run[0][1] + len(run[0][0]), run[-1][1] + len(run[-1][0])))
+            run = []
+        if line is not None:
+            run.append((bare, at + (len(line) - len(line.lstrip(lines.BLANKS)) if trim else 0)))
+            at += len(line) + 1
+    return found
+
+
+@pytest.mark.parametrize("many", [0, 10_000], ids=["numpy", "loop"])
+@pytest.mark.parametrize("trim", [False, True])
+def test_runs_of_lines_are_those_found_by_hand(monkeypatch, soak_seed, many, trim):
+    monkeypatch.setattr(lines, "_MANY", many)
+    monkeypatch.setattr(lines, "_LONG", many)
+    draw = random.Random(soak_seed)
+    for _ in range(100):
+        text = "\n".join(draw.choice(PIECES[: draw.randint(1, len(PIECES))]) for _ in range(draw.randint(0, 14)))
+        for times in (2, 3):
+            assert list(lines.runs(text, times, trim=trim)) == by_hand(text, times, trim), repr(text)
+        assert lines.neighbours(text, trim=trim) == bool(by_hand(text, 2, trim)), repr(text)
