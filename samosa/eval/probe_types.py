@@ -10,6 +10,10 @@ from samosa.chat.search import Hit, SearchError
 
 Pattern = Literal["search", "calculator", "no_tool"]
 PATTERNS: tuple[Pattern, ...] = ("search", "calculator", "no_tool")
+Mark = Literal["html", "code", "json", "image", "label", "dialogue", "loop"]
+MARKS: tuple[Mark, ...] = ("html", "code", "json", "image", "label", "dialogue", "loop")
+"""What is an artefact in an answer unless the user asked for it: tags; fenced code, in which anything may stand; JSON;
+an image without an address; an `Answer:` line; lines spoken for somebody (`User:`); lines that repeat."""
 
 
 @dataclass(frozen=True)
@@ -19,8 +23,8 @@ class Gold:
     tool: str | None
     """"web_search" or "calculator": exactly this tool is called. None: no call at all."""
     value: Decimal | None = None
-    """The exact result of the calculation. The call's expression, evaluated by samosa's own calculator, must equal it
-    within `tolerance`, and so must a number in the answer span. Set for calculator probes only."""
+    """The exact result. A number in the answer span must equal it within `tolerance`, and where the tool is the
+    calculator the (last) call's expression too, evaluated by samosa's own."""
     tolerance: Decimal = Decimal("0.005")
     """How far from `value` still counts, in the value's unit; half a cent for money."""
     query_must: tuple[str, ...] = ()
@@ -37,6 +41,21 @@ class Gold:
     """Length of the answer span without the space around it, at least."""
     unit: str | None = None
     """A unit that must stand in the answer span (like answer_must), or None."""
+    answer_is: tuple[str, ...] = field(default=(), repr=False)
+    """Each must be what the answer claims (like answer_must, but denied or offered as a guess it does not count): the
+    Saturday of "which day", the Paris of "which city". A number that is calculated is `value` instead."""
+    rivals: tuple[str, ...] = field(default=(), repr=False)
+    """What a wrong answer would claim instead: the other six days. One may be named on the way, none beside the answer.
+    """
+    may_call: tuple[str, ...] = field(default=(), repr=False)
+    """Tools that may be called and need not be, besides `tool`. Whatever is called must be well-formed and succeed."""
+    marks: tuple[Mark, ...] = field(default=(), repr=False)
+    """Marks that the user asked for, which are no artefacts here."""
+    max_answer_chars: int | None = field(default=None, repr=False)
+    """Length of the answer span at most, where the user asked for a short one."""
+    matches: tuple[str, ...] = field(default=(), repr=False)
+    """Regular expressions that must each be found in the answer span (multi-line, any case): a form that was asked for.
+    The fields below `unit` are not in the repr: it is what the joint suite's hash is made of."""
 
 
 @dataclass(frozen=True)
@@ -58,3 +77,7 @@ class Probe:
     """One of the roadmap's three named probes: it stands outside the per-pattern counts and must pass by itself."""
     category: str = ""
     """What the full suite counts it under; empty in the joint suite, which counts by pattern."""
+    pair: str = ""
+    """Two probes of one pair ask the same of different things: each passes only if the other does too."""
+    max_calls: int | None = None
+    """Tool calls that the turn may make; None: as many as the gate allows."""

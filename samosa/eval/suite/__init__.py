@@ -1,0 +1,1 @@
+"""The full suite: anchors written by hand and templates drawn by seed, in the categories of the roadmap."""
