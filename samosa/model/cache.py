@@ -55,3 +55,11 @@ class KVCache:
         self.v[:, targets, :length] = self.v[:, source : source + 1, :length].clone()
         self.lengths[targets] = length
         self.prev_embedding[targets] = self.prev_embedding[source].clone()
+
+    def begin_with(self, other: KVCache) -> None:
+        """Give every row all that row 0 of another cache holds."""
+        length = int(other.lengths[0])
+        self.k[:, :, :length] = other.k[:, :1, :length]
+        self.v[:, :, :length] = other.v[:, :1, :length]
+        self.lengths[:] = length
+        self.prev_embedding[:] = other.prev_embedding[0]

@@ -49,6 +49,10 @@ class CacheStep:
         stored = self.cache.prev_embedding
         return stored if self.rows is None else stored[self.rows]
 
+    def before(self, x: Tensor) -> Tensor:
+        """The embedding before each new token of x [R, S, C], same shape."""
+        return torch.cat([self.previous_embedding().unsqueeze(1), x[:, :-1]], dim=1)
+
     def remember(self, x: Tensor) -> None:
         """Keep the last valid embedding of x [R, S, C] for the next extension."""
         newest = x[torch.arange(x.size(0), device=x.device), self.last]
@@ -85,5 +89,50 @@ class CacheStep:
             mask = key <= seen
             if start < self.high - window:
                 mask &= key >= seen - window
+            self.masks[window] = start, mask
+        return self.masks[window]
+
+
+class BranchStep(CacheStep):
+    """Continuations of each row side by side: all see what the cache holds of the row, none sees another.
+
+    offsets [R, S]: each new token's place in its continuation, which begins at 0; -1 is padding, on the right. They take
+    up places of the cache behind the row, but the row is afterwards as it was before. Every row holds something.
+    """
+
+    def __init__(self, cache: KVCache, offsets: Tensor, windows: tuple[int, ...]) -> None:
+        lengths = (offsets >= 0).sum(dim=1)
+        super().__init__(cache, offsets, lengths, None, windows)
+        self.offsets = offsets
+        self.positions = cache.lengths.unsqueeze(1) + offsets.clamp(min=0)
+        self.branch = (offsets == 0).cumsum(dim=1).masked_fill(offsets < 0, -1)  # from 1
+
+    def before(self, x: Tensor) -> Tensor:
+        """The embedding before each new token of x [R, S, C]: of the same continuation, or the row's last."""
+        first = (self.offsets == 0).unsqueeze(-1)
+        return torch.where(first, self.previous_embedding().unsqueeze(1), super().before(x))
+
+    def remember(self, x: Tensor) -> None:
+        """The row goes on from where it was."""
+
+    def finish(self) -> None:
+        """The row is as long as it was."""
+
+    def _mask(self, window: int) -> tuple[int, Tensor]:
+        if window not in self.masks:
+            start = max(0, min(self.low, self.high - 1) - window)
+            key = torch.arange(start, max(self.high, start + 1), device=self.offsets.device).expand(
+                len(self.offsets), -1
+            )
+            held = self.cache.lengths.unsqueeze(1)
+            place = (key - held).clamp(min=0, max=self.offsets.size(1) - 1)
+            old = key < held
+            position = torch.where(old, key, held + self.offsets.gather(1, place))
+            new = torch.where(key < held + self.counts.unsqueeze(1), self.branch.gather(1, place), -2)
+            query, branch = self.positions.unsqueeze(-1), self.branch.unsqueeze(-1)
+            mask = old.unsqueeze(1) | (new.unsqueeze(1) == branch)
+            mask &= (position.unsqueeze(1) <= query) & (position.unsqueeze(1) >= query - window)
+            # Padding looks at whatever comes first: its output means nothing but must not be NaN.
+            mask[..., 0] |= self.offsets < 0
             self.masks[window] = start, mask
         return self.masks[window]

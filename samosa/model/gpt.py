@@ -178,7 +178,7 @@ class GPT(nn.Module):
             return loss(x, self.lm_head.weight, targets, self.config.vocab_size)
         if last is not None:
             x = x[torch.arange(batch, device=x.device), last]
-        return self._logits(x)
+        return self.logits(x)
 
     def _embed(self, ids: Tensor) -> Tensor:
         return rms_norm(self.transformer["wte"](ids).to(self.dtype))
@@ -213,10 +213,6 @@ class GPT(nn.Module):
         value = self.value_embeds[str(i)](context.ids).to(x.dtype) if i in self.value_layers else None
         return self.blocks[i](x, value, context)
 
-    def _logits(self, x: Tensor) -> Tensor:
-        logits = self.lm_head(x)[..., : self.config.vocab_size]
-        return softcap(logits if logits.dtype == torch.float64 else logits.float())
-
     def _rotation(self, length: int, positions: Tensor | None) -> tuple[Tensor, Tensor]:
         """cos and sin [B or 1, T, 1, D / 2] of positions [B, T], all of them below `length`."""
         key = (self.device, self.dtype)
@@ -230,13 +226,22 @@ class GPT(nn.Module):
         positions = positions.to(cos.device)
         return cos[positions].unsqueeze(2), sin[positions].unsqueeze(2)
 
-    def _extend(self, ids: Tensor, cache: KVCache, lengths: Tensor | None, rows: Tensor | None) -> Tensor:
-        step = CacheStep(cache, ids, lengths, rows, self.config.layer_windows)
+    def read(self, ids: Tensor, step: CacheStep) -> Tensor:
+        """What the head sees of new tokens ids [R, S] that `step` adds to a cache: [R, S, C]; padding means nothing."""
         x = self._embed(ids)
-        before = torch.cat([step.previous_embedding().unsqueeze(1), x[:, :-1]], dim=1)
-        before = before.masked_fill((step.positions == 0).unsqueeze(-1), 0.0)
+        before = step.before(x).masked_fill((step.positions == 0).unsqueeze(-1), 0.0)
         step.remember(x)
-        cos, sin = self._rotation(cache.length + 1, step.positions.clamp(max=cache.length))
+        cos, sin = self._rotation(step.cache.length + 1, step.positions.clamp(max=step.cache.length))
         x = self._layers(torch.addcmul(x, self._smear_gate(x), before), Context(ids, cos, sin, None, step))
         step.finish()
-        return self._logits(x[torch.arange(x.size(0), device=x.device), step.last])
+        return x
+
+    def logits(self, x: Tensor) -> Tensor:
+        """The head: x [..., C] as `read` gives it -> [..., V] in fp32 (fp64)."""
+        logits = self.lm_head(x)[..., : self.config.vocab_size]
+        return softcap(logits if logits.dtype == torch.float64 else logits.float())
+
+    def _extend(self, ids: Tensor, cache: KVCache, lengths: Tensor | None, rows: Tensor | None) -> Tensor:
+        step = CacheStep(cache, ids, lengths, rows, self.config.layer_windows)
+        x = self.read(ids, step)
+        return self.logits(x[torch.arange(x.size(0), device=x.device), step.last])
