@@ -96,8 +96,8 @@ class CacheStep:
 class BranchStep(CacheStep):
     """Continuations of each row side by side: all see what the cache holds of the row, none sees another.
 
-    offsets [R, S]: each new token's place in its continuation, which begins at 0; -1 is padding, on the right. They take
-    up places of the cache behind the row, but the row is afterwards as it was before. Every row holds something.
+    offsets [R, S]: each new token's place in its continuation, which begins at 0; -1 is padding, on the right. They
+    take up places of the cache behind the row, but the row is afterwards as it was. Every row holds something.
     """
 
     def __init__(self, cache: KVCache, offsets: Tensor, windows: tuple[int, ...]) -> None:

@@ -189,8 +189,9 @@ def _read_continuations(
     `places` is filled with (place in that, item, the token that comes next).
     """
     width = max(row.size for row in rows)
-    ids, offsets = [], []
-    flat = []
+    ids: list[list[int]] = []
+    offsets: list[list[int]] = []
+    flat: list[int] = []  # places of what is read, in the padded batch
     for number, row in enumerate(rows):
         read: list[int] = []
         where: list[int] = []
