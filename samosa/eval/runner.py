@@ -15,11 +15,13 @@ from samosa.eval.checks import Sample, judge
 from samosa.eval.fixture import ProbeSearch, Watched
 from samosa.eval.probe_types import Probe
 from samosa.eval.settings import Gate
+from samosa.eval.turns import Ask, Kept, Plan, Turn
 from samosa.model.engine import Engine, Finished, Request
 from samosa.model.gpt import GPT
 
 # Of max_tokens: a turn that ends for want of room with fewer tokens of the model's own is not the model's fault.
 OWN_SHARE = 0.5
+NEVER_ASKED = "never asked: the engine crashed before"
 
 
 def run_suite(
@@ -29,108 +31,183 @@ def run_suite(
     settings: Gate,
     *,
     seed: int,
+    samples: int = 0,
+    temperature: float = 0.0,
     search_for: Callable[[Probe], Search] = ProbeSearch,
 ) -> list[Sample]:
-    """Generate one turn for every probe and judge it; the samples are in the probes' order.
+    """Generate one turn for every probe, and `samples` more at `temperature`, and judge them; nothing is kept.
 
-    What the harness fails at (a search that breaks, a context that runs out, an engine that crashes) leaves its samples
-    without a judgement. Raises BadInput where the turns that the settings allow do not fit the model.
+    The samples are in the probes' order. Raises as `ask` does.
     """
-    prompts = [render_prompt(probe.conversation, tokenizer) for probe in probes]
-    searches = [Watched(search_for(probe), probe) for probe in probes]
-    longest = max(map(len, prompts), default=0) + settings.max_tokens
+    plan = Plan(probes, settings, seed, samples, temperature)
+    turns: dict[int, Sequence[Turn]] = {}
+    ask(model, tokenizer, plan, range(len(plan.batches)), turns.__setitem__, search_for=search_for)
+    return judged(plan, turns, tokenizer)
+
+
+def ask(
+    model: GPT,
+    tokenizer: Tokenizer,
+    plan: Plan,
+    batches: Sequence[int],
+    keep: Callable[[int, list[Turn]], None],
+    *,
+    search_for: Callable[[Probe], Search] = ProbeSearch,
+) -> None:
+    """Generate the turns of these batches; `keep` gets each batch as it is done.
+
+    What the harness fails at (a search that breaks, an engine that crashes) is a turn with an error; after a crash no
+    further batch is asked. Raises BadInput where the turns that the settings allow do not fit the model.
+    """
+    longest = _longest(model, tokenizer, plan)
+    progress = _Progress(sum(len(plan.batches[number]) for number in batches))
+    for number in batches:
+        turns = _batch(model, tokenizer, plan, plan.batches[number], longest, progress, search_for)
+        keep(number, turns)
+        if any(turn.crashed for turn in turns):
+            return
+
+
+def judged(plan: Plan, kept: Kept, tokenizer: Tokenizer) -> list[Sample]:
+    """Every try of the plan, judged, in the plan's order; one that is not kept was not completed."""
+    samples = []
+    for number, batch in enumerate(plan.batches):
+        turns = kept.get(number) or [Turn(one.probe.id, one.k, 0, error=NEVER_ASKED, crashed=True) for one in batch]
+        samples += [_sample(one, turn, tokenizer, plan.gate) for one, turn in zip(batch, turns, strict=True)]
+    return samples
+
+
+def _longest(model: GPT, tokenizer: Tokenizer, plan: Plan) -> int:
+    """Tokens that the longest conversation of the plan may take; the same for all its batches."""
+    prompts = [len(render_prompt(probe.conversation, tokenizer)) for probe in plan.probes]
+    longest = max(prompts, default=0) + plan.gate.max_tokens
     if longest > model.config.sequence_len:
         raise BadInput(
-            f"gate.max_tokens = {settings.max_tokens} and the longest prompt make {longest} tokens; "
+            f"gate.max_tokens = {plan.gate.max_tokens} and the longest prompt make {longest} tokens; "
             f"the model was made for {model.config.sequence_len}",
-            hint=f"try --set gate.max_tokens={max(1, settings.max_tokens - longest + model.config.sequence_len)}",
+            hint=f"try --set gate.max_tokens={max(1, plan.gate.max_tokens - longest + model.config.sequence_len)}",
         )
-    engine = Engine(model, tokenizer, toolbox=None, rows=settings.rows, max_length=longest)
-    waiting = {}
-    for index, (probe, prompt, search) in enumerate(zip(probes, prompts, searches, strict=True)):
-        waiting[engine.add(_request(probe, prompt, search, settings, seed=seed))] = index
+    return longest
 
-    samples: list[Sample | None] = [None] * len(probes)
+
+def _batch(
+    model: GPT,
+    tokenizer: Tokenizer,
+    plan: Plan,
+    asks: Sequence[Ask],
+    longest: int,
+    progress: "_Progress",
+    search_for: Callable[[Probe], Search],
+) -> list[Turn]:
+    """One batch through an engine of its own: nothing that was asked before it can change what it says."""
+    prompts = [render_prompt(one.probe.conversation, tokenizer) for one in asks]
+    searches = [Watched(search_for(one.probe), one.probe) for one in asks]
+    engine = Engine(model, tokenizer, toolbox=None, rows=plan.gate.rows, max_length=longest)
+    waiting = {}
+    for index, (one, prompt, search) in enumerate(zip(asks, prompts, searches, strict=True)):
+        waiting[engine.add(_request(one, prompt, search, plan))] = index
+
+    turns: dict[int, Turn] = {}
     crash = None
     try:
-        for finished in _until_empty(engine, len(probes), dict(waiting)):
+        for finished in _until_empty(engine, len(asks), progress):
             index = waiting.pop(finished.id)
-            probe, prompt, search = probes[index], prompts[index], searches[index]
-            samples[index] = _sample(probe, len(prompt), finished, search, tokenizer, settings)
+            turns[index] = _turn(asks[index], len(prompts[index]), finished, searches[index])
     except SamosaError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever broke the engine, the model is not to blame for it
         console.warn(traceback.format_exc().rstrip())
         crash = f"the engine crashed: {type(error).__name__}: {error}"
     for index in waiting.values():
-        samples[index] = _unfinished(probes[index], len(prompts[index]), crash or "never finished")
-    return [sample for sample in samples if sample is not None]
+        one = asks[index]
+        turns[index] = Turn(one.probe.id, one.k, len(prompts[index]), error=crash, crashed=True)
+    return [turns[index] for index in range(len(asks))]
 
 
-def _request(probe: Probe, prompt: list[int], search: Search, settings: Gate, *, seed: int) -> Request:
-    own = hashlib.sha256(f"{seed}:{probe.id}".encode()).digest()
+def _request(one: Ask, prompt: list[int], search: Search, plan: Plan) -> Request:
+    gate, calls = plan.gate, calls_of(one.probe, plan.gate)
+    # A try's own seed: neither batch nor order changes what is sampled.
+    own = f"{plan.seed}:{one.probe.id}" + (f":{one.k}" if one.k else "")
     return Request(
         ids=prompt,
-        max_tokens=settings.max_tokens,
-        temperature=settings.temperature,
-        top_k=settings.top_k or None,
-        seed=int.from_bytes(own[:6], "big"),  # the probe's own: neither batch nor order changes what is sampled
+        max_tokens=gate.max_tokens,
+        temperature=plan.temperature if one.k else gate.temperature,
+        top_k=gate.top_k or None,
+        seed=int.from_bytes(hashlib.sha256(own.encode()).digest()[:6], "big"),
         # One call more than allowed: the engine must not keep a model from the mistake that the probe looks for.
-        max_calls=settings.max_calls + 1,
-        call_budget=settings.call_budget,
-        key=probe.id,
+        max_calls=calls + 1,
+        call_budget=gate.call_budget,
+        key=one.probe.id,
         toolbox=Toolbox(search),
     )
 
 
-def _until_empty(engine: Engine, total: int, waiting: dict[int, int]) -> Iterator[Finished]:
-    """Step the engine until every request is finished, with a progress line."""
-    started, tokens = time.monotonic(), 0
-    while waiting:
+def calls_of(probe: Probe, gate: Gate) -> int:
+    """Calls that a turn may make: the probe's own number, else the gate's."""
+    return gate.max_calls if probe.max_calls is None else probe.max_calls
+
+
+class _Progress:
+    """A line that says how many tries are done, of all batches that this process asks."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done, self.tokens, self.started = total, 0, 0, time.monotonic()
+
+    def add(self, finished: Finished) -> None:
+        self.done += 1
+        self.tokens += len(finished.ids)
+
+    def show(self) -> None:
+        seconds = time.monotonic() - self.started
+        rate = self.tokens / max(seconds, 1e-9)
+        console.live_line(f"tries {self.done}/{self.total}   {rate:,.0f} tok/s   {seconds:.0f} s")
+
+
+def _until_empty(engine: Engine, total: int, progress: _Progress) -> Iterator[Finished]:
+    """Step the engine until all `total` requests are finished, with a progress line."""
+    left = total
+    while left:
         for finished in engine.step():
-            del waiting[finished.id]
-            tokens += len(finished.ids)
+            left -= 1
+            progress.add(finished)
             yield finished
-        seconds = time.monotonic() - started
-        console.live_line(
-            f"probes {total - len(waiting)}/{total}   {tokens / max(seconds, 1e-9):,.0f} tok/s   {seconds:.0f} s"
-        )
+        progress.show()
 
 
-def _sample(
-    probe: Probe, prompt: int, finished: Finished, search: Watched, tokenizer: Tokenizer, settings: Gate
-) -> Sample:
-    error, judgement = search.broke or _cut_short(finished, tokenizer, settings), None
+def _turn(one: Ask, prompt: int, finished: Finished, search: Watched) -> Turn:
+    forced = tuple(int(flag) for flag in finished.forced)
+    return Turn(one.probe.id, one.k, prompt, tuple(finished.ids), forced, finished.reason, error=search.broke)
+
+
+def _sample(one: Ask, turn: Turn, tokenizer: Tokenizer, gate: Gate) -> Sample:
+    error, judgement = turn.error or _cut_short(turn, tokenizer, gate), None
     if error is None:
         try:
-            judgement = judge(probe, finished.ids, tokenizer, forced=finished.forced, max_calls=settings.max_calls)
+            calls = calls_of(one.probe, gate)
+            judgement = judge(one.probe, turn.ids, tokenizer, forced=turn.forced, max_calls=calls)
         except Exception as broken:  # noqa: BLE001 - a bug of the judge, or of the calculator it asks
             console.warn(traceback.format_exc().rstrip())
             error = f"judging crashed: {type(broken).__name__}: {broken}"
     return Sample(
-        probe=probe,
-        prompt=prompt,
-        ids=tuple(finished.ids),
-        forced=tuple(int(flag) for flag in finished.forced),
-        text=tokenizer.decode(list(finished.ids)),
-        finish=finished.reason,
+        probe=one.probe,
+        k=one.k,
+        prompt=turn.prompt,
+        ids=turn.ids,
+        forced=turn.forced,
+        text=tokenizer.decode(list(turn.ids)),
+        finish=turn.finish,
         judgement=judgement,
         error=error,
+        crashed=turn.crashed,
     )
 
 
-def _cut_short(finished: Finished, tokenizer: Tokenizer, settings: Gate) -> str | None:
+def _cut_short(turn: Turn, tokenizer: Tokenizer, gate: Gate) -> str | None:
     """Why the turn ended, where it was not the model that ended it or used up its tokens; else None."""
-    if finished.reason in ("context", "cancelled"):
-        return {"context": "the context ran out", "cancelled": "cancelled"}[finished.reason]
-    own = len(finished.ids) - sum(finished.forced)
-    awaits_result = finished.reason == "length" and finished.ids[-1] == tokenizer.special("python_end")
-    if awaits_result and own < OWN_SHARE * settings.max_tokens:
-        return f"a tool's result did not fit in gate.max_tokens = {settings.max_tokens}"
+    if turn.finish in ("context", "cancelled"):
+        return {"context": "the context ran out", "cancelled": "cancelled"}[turn.finish]
+    own = len(turn.ids) - sum(turn.forced)
+    awaits_result = turn.finish == "length" and turn.ids[-1] == tokenizer.special("python_end")
+    if awaits_result and own < OWN_SHARE * gate.max_tokens:
+        return f"a tool's result did not fit in gate.max_tokens = {gate.max_tokens}"
     return None
-
-
-def _unfinished(probe: Probe, prompt: int, error: str) -> Sample:
-    return Sample(
-        probe=probe, prompt=prompt, ids=(), forced=(), text="", finish="", judgement=None, error=error, crashed=True
-    )
