@@ -1,6 +1,8 @@
 """The record, read back: which evaluations of a checkpoint are kept, and the tries they were made of."""
 
 import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from samosa import console, home
@@ -9,6 +11,8 @@ from samosa.eval import tries
 from samosa.eval.tries import Try
 
 Line = dict[str, Any]
+ASKED_ALIKE = ("temperature", "top_k", "max_tokens", "call_budget", "max_calls")
+"""Settings that change what is generated: under other values two models were not asked the same."""
 
 
 def lines() -> list[Line]:
@@ -51,14 +55,33 @@ def of(name: str) -> list[Line]:
 
 
 def read_tries(line: Line) -> list[Try]:
-    """The tries of an evaluation. Raises NotReady where its samples are gone or no longer those that were judged."""
+    """The tries of an evaluation. Raises as `samples_of` does."""
+    return tries.read(samples_of(line))
+
+
+def samples_of(line: Line) -> Path:
+    """The file of an evaluation's samples. Raises NotReady where it is gone or no longer what was judged."""
     path = home.root() / line["samples"]
-    again = f"samosa eval --tag {label(line)} --suite {line['suite']} --seed {line['seed']}"
     if not path.is_file():
-        raise NotReady(f"the samples of {label(line)} are gone: {path}", hint=again)
+        raise NotReady(f"the samples of {label(line)} are gone: {path}", hint=again(line))
     if home.sha256_file(path) != line["samples_sha256"]:
-        raise NotReady(f"{path} has changed since {label(line)} was judged by it", hint=again)
-    return tries.read(path)
+        raise NotReady(f"{path} has changed since {label(line)} was judged by it", hint=again(line))
+    return path
+
+
+def shared(first: Sequence[Line], second: Sequence[Line]) -> list[tuple[Line, Line]]:
+    """The last evaluation of both on each suite, where they were asked alike."""
+    old, new = ({_key(line): line for line in lines if "samples" in line} for lines in (first, second))
+    return [(old[key], new[key]) for key in old if key in new]
+
+
+def _key(line: Line) -> tuple[Any, ...]:
+    return (line["suite_hash"], *(line["settings"].get(name) for name in ASKED_ALIKE))
+
+
+def again(line: Line) -> str:
+    """The command that evaluates the same once more."""
+    return f"samosa eval --tag {label(line)} --suite {line['suite']} --seed {line['seed']}"
 
 
 def label(line: Line) -> str:

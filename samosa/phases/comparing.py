@@ -13,8 +13,6 @@ from samosa.eval.settings import FullEvaluation
 from samosa.phases.judging import short
 
 SHOWN = 3  # flips of each direction; -v shows all
-ASKED_ALIKE = ("temperature", "top_k", "max_tokens", "call_budget", "max_calls")
-"""Settings that change what is generated: under other values two models were not asked the same."""
 COLUMNS = ("category", "n", "before", "after", "change", "interval", "flips", "p")
 
 
@@ -25,7 +23,7 @@ def run(options: Options, *, before: str, after: str) -> int:
     """
     confidence = load(FullEvaluation, "full", recipe=options.recipe, sets=options.sets).criteria.confidence
     first, second = history.of(before), history.of(after)
-    shared = _shared(first, second)
+    shared = history.shared(first, second)
     if not shared:
         raise _nothing_shared(first[-1], second[-1])
     old, new = (
@@ -36,7 +34,7 @@ def run(options: Options, *, before: str, after: str) -> int:
     try:
         result = comparisons.compare(old, new, confidence=confidence)
     except ValueError as error:
-        raise BadInput(f"{names[0]} and {names[1]}: {error}", hint=_again(shared[-1][1])) from error
+        raise BadInput(f"{names[0]} and {names[1]}: {error}", hint=history.again(shared[-1][1])) from error
     suites = [{name: line[name] for name in ("suite", "seed", "suite_hash")} for line, _ in shared]
     if options.json:
         console.emit_json(_as_json(result, names, suites, confidence))
@@ -44,30 +42,16 @@ def run(options: Options, *, before: str, after: str) -> int:
     return 0
 
 
-def _shared(first: list[history.Line], second: list[history.Line]) -> list[tuple[history.Line, history.Line]]:
-    """The last evaluation of both on each suite, where they were asked alike."""
-    old, new = ({_key(line): line for line in lines if "samples" in line} for lines in (first, second))
-    return [(old[key], new[key]) for key in old if key in new]
-
-
-def _key(line: history.Line) -> tuple[Any, ...]:
-    return (line["suite_hash"], *(line["settings"].get(name) for name in ASKED_ALIKE))
-
-
 def _nothing_shared(first: history.Line, second: history.Line) -> BadInput:
     names = history.label(first), history.label(second)
     if first.get("suite_hash") == second.get("suite_hash"):
-        other = next(n for n in ASKED_ALIKE if first["settings"].get(n) != second["settings"].get(n))
+        other = next(n for n in history.ASKED_ALIKE if first["settings"].get(n) != second["settings"].get(n))
         values = f"{other} = {first['settings'].get(other)} and {second['settings'].get(other)}"
         message = f"{names[0]} and {names[1]} answered the same suite with {values}: that is no comparison"
     else:
         suites = [f"{line['suite']} seed {line.get('seed')}" for line in (first, second)]
         message = f"{names[0]} and {names[1]} were not asked the same: {suites[0]}, and {suites[1]}"
     return BadInput(message, hint=f"samosa eval --tag {names[1]} --suite {first['suite']} --seed {first.get('seed')}")
-
-
-def _again(line: history.Line) -> str:
-    return f"samosa eval --tag {history.label(line)} --suite {line['suite']} --seed {line['seed']}"
 
 
 def _show(

@@ -5,7 +5,6 @@ itself no script and no address to load anything from.
 """
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -14,6 +13,7 @@ from statistics import NormalDist
 from typing import Any
 
 from samosa import home
+from samosa.chat.visible import visible
 from samosa.data.filter.rules import RuleSet
 from samosa.data.filter.tally import Totals, bucket_start
 
@@ -21,11 +21,6 @@ SOURCES = 40
 """Sources that have a line of their own, those of the most rows; the others share one."""
 WIDTH, HEIGHT = 640, 160  # of the drawing of lengths, in its own units
 CONFIDENCE = 0.95
-HIDDEN = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff0-\uffff]"
-    r"|[\U000e0000-\U000e0fff]"
-)
-"""What steers a terminal or a browser, or cannot be seen; joiners of emoji and of Indian scripts may stay."""
 
 
 @dataclass(frozen=True)
@@ -79,11 +74,6 @@ def interval(hits: float, of: float) -> tuple[float, float]:
     middle = (rate + z * z / (2 * of)) / (1 + z * z / of)
     half = z / (1 + z * z / of) * math.sqrt(rate * (1 - rate) / of + z * z / (4 * of * of))
     return max(0.0, middle - half), min(1.0, middle + half)
-
-
-def visible(text: str) -> str:
-    """The text with what hides, reorders or controls shown as its code point."""
-    return HIDDEN.sub(lambda found: f"[U+{ord(found[0]):04X}]", text)
 
 
 def _percent(share: float) -> str:
