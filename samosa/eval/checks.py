@@ -66,7 +66,9 @@ def judge(
     """Judge the ids generated after `<|assistant_start|>` (forced results and `<|assistant_end|>` included).
 
     forced: one flag an id, true where the engine wrote it, as it must have written results; None where not known.
+    max_calls: where the probe does not say.
     """
+    max_calls = max_calls if probe.max_calls is None else probe.max_calls
     verdict = grammar.read_ids(list(ids), tokenizer, max_calls=max_calls)
     reason = (
         _structure(verdict, probe.gold)

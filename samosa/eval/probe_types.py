@@ -49,6 +49,9 @@ class Gold:
     """
     may_call: tuple[str, ...] = field(default=(), repr=False)
     """Tools that may be called and need not be, besides `tool`. Whatever is called must be well-formed and succeed."""
+    may_refuse: bool = field(default=False, repr=False)
+    """Saying what it cannot or will not do is no failure here; else an answer that refuses is wrong, whatever it names.
+    """
     marks: tuple[Mark, ...] = field(default=(), repr=False)
     """Marks that the user asked for, which are no artefacts here."""
     max_answer_chars: int | None = field(default=None, repr=False)

@@ -83,6 +83,7 @@ def sample_line(sample: Sample) -> dict[str, Any]:
         "category": sample.probe.category or sample.probe.pattern,
         "pattern": sample.probe.pattern,
         "template": sample.probe.template,
+        "pair": sample.probe.pair,
         "roadmap": sample.probe.roadmap,
         "prompt": sample.probe.conversation.turns[-1].text,
         "gold": {name: _plain(value) for name, value in vars(gold).items()},

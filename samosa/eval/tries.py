@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +50,13 @@ class Try:
     text: str
     crashed: bool = False
     """The engine broke, and with it everything that was still to come."""
+    pair: str = ""
+    """See Probe.pair."""
 
 
 def of_samples(samples: Iterable[Sample]) -> list[Try]:
-    """The tries of samples just judged."""
-    return [
+    """The tries of samples just judged, pairs settled."""
+    return settled(
         Try(
             id=one.probe.id,
             k=one.k,
@@ -68,16 +70,17 @@ def of_samples(samples: Iterable[Sample]) -> list[Try]:
             asked=one.probe.conversation.turns[-1].text,
             text=one.text,
             crashed=one.crashed,
+            pair=one.probe.pair,
         )
         for one in samples
-    ]
+    )
 
 
 def read(path: Path) -> list[Try]:
-    """The tries that record.write_samples kept. Raises BadInput for a file that is not such a one."""
+    """The tries that record.write_samples kept, pairs settled. Raises BadInput for a file that is not such a one."""
     try:
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        return [_of_line(row) for row in rows]
+        return settled(_of_line(row) for row in rows)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         message = f"{path} is not a file of samples: {type(error).__name__}: {error}"
         raise BadInput(message, hint="run the evaluation that wrote it again") from error
@@ -97,7 +100,26 @@ def _of_line(row: Mapping[str, Any]) -> Try:
         else artefact(row["passed"], verdict["violation"], verdict["answer"] or ""),
         asked=row["prompt"],
         text=row["text"],
+        pair=row.get("pair", ""),
     )
+
+
+def settled(tries: Iterable[Try]) -> list[Try]:
+    """The tries with those of pairs decided: one passes only if its twin's of the same k passes, and is not completed
+    where its twin was not. What fails by itself has failed."""
+    tries = list(tries)
+    pairs: dict[tuple[str, int], dict[str, Try]] = {}
+    for one in tries:
+        if one.pair:
+            pairs.setdefault((one.pair, one.k), {})[one.id] = one
+    return [_with_twin(one, pairs[one.pair, one.k]) if one.pair and one.passed else one for one in tries]
+
+
+def _with_twin(one: Try, pair: Mapping[str, Try]) -> Try:
+    twin = next((other for name, other in pair.items() if name != one.id), None)
+    if twin is None or twin.passed is None:
+        return replace(one, passed=None, reason="its twin was not completed")
+    return one if twin.passed else replace(one, passed=False, reason=f"its twin {twin.id}: {twin.reason}")
 
 
 def artefact(passed: bool, violation: str | None, answer: str) -> str | None:

@@ -67,6 +67,7 @@ class Expected(Entry):
     matches: Texts = ()
     may_call: tuple[Tool, ...] = ()
     marks: tuple[Mark, ...] = ()
+    may_refuse: bool = False
 
     @model_validator(mode="after")
     def _can_be_read(self) -> "Expected":
@@ -81,9 +82,7 @@ class Expected(Entry):
             except re.error as error:
                 raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
         if not (self.value or self.answer_is or self.answer_must or self.answer_any or self.matches):
-            raise ValueError(
-                "nothing says what a right answer holds: value, answer_is, answer_must, answer_any, matches"
-            )
+            raise ValueError("none of value, answer_is, answer_must, answer_any and matches: anything would be right")
         return self
 
 

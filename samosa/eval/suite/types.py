@@ -50,9 +50,9 @@ class Drawn:
     """One instance as a template yields it. A probe is always one generated turn: the answer to the last of `turns`."""
 
     turns: tuple[str, ...]
-    """User, assistant, user, ...: odd in number, the user's the last. Earlier assistant turns are scripted, so that what
-    is judged never depends on what the model said before; they are read as rows are (think tags and marker pairs too).
-    Without the system prompt, which `system` adds."""
+    """User, assistant, user, ...: odd in number, the user's the last. Earlier assistant turns are scripted, so that
+    nothing depends on what the model said before; they are read as rows are (think tags and marker pairs too). Without
+    the system prompt, which `system` adds."""
     gold: Gold
     """`gold.think` is overwritten by what `system` asks for."""
     hits: Mapping[str, Sequence[Hit] | SearchError] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class Drawn:
     """The contrast: the same dialogue about something else, whose right answer differs. Both become probes of one pair,
     and each passes only if both do. A twin has no twin."""
     names: tuple[str, ...] = ()
-    """In a pair: what only the right answer to this one says; the twin's answer must not (needles as in answer_must)."""
+    """In a pair: what only the right answer to this one says; the twin's must not (needles as in answer_must)."""
 
 
 @dataclass(frozen=True)
