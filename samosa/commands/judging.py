@@ -15,6 +15,11 @@ def evaluate(
     seed: flags.Seed = None,
     recipe: flags.Recipe = None,
     sets: flags.Sets = None,
+    nproc: Annotated[
+        int | None, typer.Option("--nproc", min=1, metavar="N", help="Ask in N processes; without it one a GPU")
+    ] = None,
+    redo: Annotated[bool, typer.Option("--redo", help="Ask again what was answered before")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Show what would be asked and what it takes, and stop")] = False,
     json: flags.Json = False,
     verbose: flags.Verbose = 0,
 ) -> int:
@@ -24,7 +29,9 @@ def evaluate(
     """
     from samosa.phases import judging
 
-    options = options_of(recipe=recipe, sets=sets, tag=tag, json=json, verbose=verbose)
+    options = options_of(
+        recipe=recipe, sets=sets, tag=tag, nproc=nproc, redo=redo, plan=plan, json=json, verbose=verbose
+    )
     return judging.run(options, suite=suite, seed=seed)
 
 

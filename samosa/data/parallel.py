@@ -136,7 +136,7 @@ def _run(
             progress(result)
             yield result
         return
-    pool = ProcessPoolExecutor(min(workers, len(chunks)), mp_context=_context(), initializer=_die_with_parent)
+    pool = ProcessPoolExecutor(min(workers, len(chunks)), mp_context=_context(), initializer=die_with_parent)
     try:
         waiting = {pool.submit(_part, work, chunk, places[chunk]) for chunk in chunks}
         while waiting:
@@ -147,7 +147,7 @@ def _run(
                 progress(result)
                 yield result
     finally:
-        _stop(pool)
+        end_workers(pool)
 
 
 def _context() -> BaseContext:
@@ -167,7 +167,7 @@ def _outcome(future: Future[Result]) -> Result:
         ) from error
 
 
-def _stop(pool: ProcessPoolExecutor) -> None:
+def end_workers(pool: ProcessPoolExecutor) -> None:
     """End the workers, in the middle of a chunk if need be: it is done again the next time."""
     processes = list((getattr(pool, "_processes", None) or {}).values())
     pool.shutdown(wait=False, cancel_futures=True)
@@ -233,7 +233,7 @@ def _sweep(out: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """A worker leaves the keyboard to its parent and does not outlive it, however that one ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()

@@ -11,7 +11,7 @@ from samosa.eval import tries
 from samosa.eval.tries import Try
 
 Line = dict[str, Any]
-ASKED_ALIKE = ("temperature", "top_k", "max_tokens", "call_budget", "max_calls")
+ASKED_ALIKE = ("temperature", "top_k", "max_tokens", "call_budget", "max_calls", "sampled_temperature")
 """Settings that change what is generated: under other values two models were not asked the same."""
 
 

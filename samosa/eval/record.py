@@ -28,18 +28,12 @@ def line(
     seconds: float,
 ) -> dict[str, Any]:
     """The record of one evaluation; `facts` says what was decided by the machine (device, dtype, backend)."""
-    return {
-        "ts": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "tag": ref.tag,
-        "step": ref.step,
-        "kind": ref.kind,
-        "weights_sha256": weights_sha256,
-        "tokenizer_hash": tokenizer_hash,
+    opening = about(ref, weights_sha256=weights_sha256, tokenizer_hash=tokenizer_hash, facts=facts)
+    return opening | {
         "suite": suite,
         "suite_hash": suite_hash,
         "seed": seed,
         "settings": settings.model_dump(mode="json"),
-        "versions": _versions() | dict(facts),
         "patterns": {
             one.pattern: {
                 "n": one.n,
@@ -57,6 +51,26 @@ def line(
         "exit_code": result.exit_code,
         "seconds": round(seconds, 2),
     }
+
+
+def about(
+    ref: home.CheckpointRef, *, weights_sha256: str, tokenizer_hash: str, facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    """How every line of the record begins: when, which weights, and what they ran on."""
+    return {
+        "ts": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "tag": ref.tag,
+        "step": ref.step,
+        "kind": ref.kind,
+        "weights_sha256": weights_sha256,
+        "tokenizer_hash": tokenizer_hash,
+        "versions": _versions() | dict(facts),
+    }
+
+
+def kept_at(path: Path) -> dict[str, str]:
+    """What a line says of its samples, which must be on disk by then."""
+    return {"samples": str(path.relative_to(home.root())), "samples_sha256": home.sha256_file(path)}
 
 
 def append(record: Mapping[str, Any]) -> Path:

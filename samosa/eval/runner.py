@@ -39,7 +39,7 @@ def run_suite(
 
     The samples are in the probes' order. Raises as `ask` does.
     """
-    plan = Plan(probes, settings, seed, samples, temperature)
+    plan = Plan("", "", probes, settings, seed, samples, temperature)
     turns: dict[int, Sequence[Turn]] = {}
     ask(model, tokenizer, plan, range(len(plan.batches)), turns.__setitem__, search_for=search_for)
     return judged(plan, turns, tokenizer)
@@ -125,7 +125,8 @@ def _batch(
 
 
 def _request(one: Ask, prompt: list[int], search: Search, plan: Plan) -> Request:
-    gate, calls = plan.gate, calls_of(one.probe, plan.gate)
+    gate = plan.gate
+    calls = gate.max_calls if one.probe.max_calls is None else one.probe.max_calls
     # A try's own seed: neither batch nor order changes what is sampled.
     own = f"{plan.seed}:{one.probe.id}" + (f":{one.k}" if one.k else "")
     return Request(
@@ -140,11 +141,6 @@ def _request(one: Ask, prompt: list[int], search: Search, plan: Plan) -> Request
         key=one.probe.id,
         toolbox=Toolbox(search),
     )
-
-
-def calls_of(probe: Probe, gate: Gate) -> int:
-    """Calls that a turn may make: the probe's own number, else the gate's."""
-    return gate.max_calls if probe.max_calls is None else probe.max_calls
 
 
 class _Progress:
@@ -183,8 +179,7 @@ def _sample(one: Ask, turn: Turn, tokenizer: Tokenizer, gate: Gate) -> Sample:
     error, judgement = turn.error or _cut_short(turn, tokenizer, gate), None
     if error is None:
         try:
-            calls = calls_of(one.probe, gate)
-            judgement = judge(one.probe, turn.ids, tokenizer, forced=turn.forced, max_calls=calls)
+            judgement = judge(one.probe, turn.ids, tokenizer, forced=turn.forced, max_calls=gate.max_calls)
         except Exception as broken:  # noqa: BLE001 - a bug of the judge, or of the calculator it asks
             console.warn(traceback.format_exc().rstrip())
             error = f"judging crashed: {type(broken).__name__}: {broken}"

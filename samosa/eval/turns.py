@@ -1,6 +1,6 @@
 """What a model said to a suite, kept as it comes: a killed evaluation goes on from there, a finished one asks nothing.
 
-Asked is in batches, and a batch is asked and kept whole. Who shares a batch changes the last bits of the logits (1e-5 in
+Asked is in batches, and a batch is asked and kept whole. Who shares one changes the last bits of the logits (1e-5 in
 fp32 with 1 to 52 rows), and so now and then a token: only the same batches say the same again, however an evaluation
 was interrupted and whichever process asks. Verdicts are not kept: they are made from the ids whenever they are needed.
 """
@@ -34,6 +34,8 @@ class Ask:
 class Plan:
     """All that is asked in one evaluation, in the order of the probes and of their tries."""
 
+    suite: str
+    suite_hash: str
     probes: Sequence[Probe]
     gate: Gate
     seed: int
@@ -92,14 +94,10 @@ def path_of(about: Mapping[str, Any]) -> Path:
     return home.evals_file().parent / "turns" / f"{key[:32]}.jsonl"
 
 
-def begin(path: Path, about: Mapping[str, Any]) -> None:
-    """Open the file with what it is about, for whoever looks into it."""
-    if not path.exists():
-        home.append_line(path, json.dumps({"about": dict(about)}, sort_keys=True))
-
-
-def keep(path: Path, number: int, batch: Sequence[Turn]) -> None:
+def keep(path: Path, about: Mapping[str, Any], number: int, batch: Sequence[Turn]) -> None:
     """Add a batch, as one line that is whole or nothing; several processes may. Raises NotReady for a full disk."""
+    if not path.exists():  # for whoever looks into it
+        home.append_line(path, json.dumps({"about": dict(about)}, sort_keys=True))
     home.append_line(path, json.dumps({"batch": number, "turns": [asdict(turn) for turn in batch]}))
 
 

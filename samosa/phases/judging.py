@@ -1,20 +1,25 @@
-"""`samosa eval`: ask a checkpoint a suite of probes, apply the gate, keep the record, and say what comes next."""
+"""`samosa eval`: ask a checkpoint a suite of probes, apply the gate, keep the record, and say what comes next.
+
+The joint suite is here; the other suites have modules of their own.
+"""
 
 import time
 from typing import Any
 
 from samosa import console, home
 from samosa.config import Options, load
-from samosa.errors import BadInput, NotReady
+from samosa.errors import BadInput
 from samosa.eval import gate as gates
 from samosa.eval import record
 from samosa.eval.checks import Sample
 from samosa.eval.gate import GateResult, Outcome
 from samosa.eval.probe_types import PATTERNS
 from samosa.eval.settings import Evaluation, Gate
+from samosa.eval.turns import Plan
+from samosa.phases import asking, asking_plan
 from samosa.phases.init import on_disk
 
-SUITES = ("joint",)
+SUITES = ("joint", "full")
 EXAMPLES = 3  # failures shown for each pattern
 WIDEST = 400  # characters of a completion shown
 
@@ -26,90 +31,69 @@ def run(options: Options, *, suite: str = "joint", seed: int | None = None) -> i
     """
     if options.tag is None:
         raise BadInput("which checkpoint is to be judged?", hint=f"samosa eval --tag TAG   ({_tags()})")
+    if suite not in SUITES:
+        raise BadInput(f"there is no suite {suite}", hint=f"have: {', '.join(SUITES)}")
+    if suite == "full":
+        from samosa.phases import judging_full
+
+        return judging_full.run(options, on_disk(options.tag), seed=seed)
     settings = load(Evaluation, "eval", recipe=options.recipe, sets=options.sets).gate
     ref = on_disk(options.tag)
-    line, result = judged(ref, settings, seed=seed, suite=suite)
+    if options.plan:
+        return asking_plan.show(options, ref, suite, [_joint(settings, seed)])
+    line, result = judged(ref, settings, seed=seed, nproc=options.nproc, redo=options.redo)
     if options.json:
         console.emit_json(line)
     console.say(_next(ref, result, suite, int(line["seed"]), options.recipe))
     return result.exit_code
 
 
-def judge_checkpoint(
-    ref: home.CheckpointRef, gate: Gate, seed: int | None = None, *, suite: str = "joint"
-) -> GateResult:
+def judge_checkpoint(ref: home.CheckpointRef, gate: Gate, seed: int | None = None) -> GateResult:
     """Judge a checkpoint, show the gate table and keep the record, as `samosa eval` does; `seed` None is the gate's."""
-    return judged(ref, gate, seed=seed, suite=suite)[1]
+    return judged(ref, gate, seed=seed)[1]
 
 
-def judged(ref: home.CheckpointRef, gate: Gate, *, seed: int | None, suite: str) -> tuple[dict[str, Any], GateResult]:
-    """The line of the record, and the result it is about. Raises BadInput and NotReady as `run` does."""
-    from samosa.chat.tokenizer import load_tokenizer
-    from samosa.eval.probes import joint_suite, suite_hash
-    from samosa.eval.runner import run_suite
-
-    seed = _checked(suite, gate.seed if seed is None else seed)
+def judged(
+    ref: home.CheckpointRef, gate: Gate, *, seed: int | None, nproc: int | None = None, redo: bool = False
+) -> tuple[dict[str, Any], GateResult]:
+    """The joint suite's line of the record, and the result it is about. Raises BadInput and NotReady as `run` does."""
     started = time.monotonic()
-    tokenizer = load_tokenizer(home.tokenizer_dir())
-    model, facts = _model(ref, gate, tokenizer.vocab_size)
-    probes = joint_suite(seed=seed, per_pattern=gate.n)
-    console.say(
-        f"asking {ref.name} {len(probes)} probes of suite {suite}, seed {seed} ({facts['device']}, {facts['dtype']})"
-    )
-    result = gates.decide(run_suite(model, tokenizer, probes, gate, seed=seed), gate)
+    plan = _joint(gate, seed)
+    asked = asking.checkpoint(ref, plan, nproc=nproc, redo=redo)
+    result = gates.decide(asked.samples, gate)
     line = record.line(
         result,
         ref=ref,
-        weights_sha256=_weights_sha256(ref),
-        tokenizer_hash=tokenizer.hash,
-        suite=suite,
-        suite_hash=suite_hash(probes),
-        seed=seed,
+        weights_sha256=asked.weights_sha256,
+        tokenizer_hash=asked.tokenizer_hash,
+        suite=plan.suite,
+        suite_hash=plan.suite_hash,
+        seed=plan.seed,
         settings=gate,
-        facts=facts,
+        facts=asked.facts,
         seconds=time.monotonic() - started,
     )
     # The samples first: a line in the record promises that they are there.
-    samples = record.write_samples(ref.tag, f"{suite}-{seed}-{ref.kind}-{ref.step:06d}", result.samples)
-    line |= {"samples": str(samples.relative_to(home.root())), "samples_sha256": home.sha256_file(samples)}
+    samples = record.write_samples(ref.tag, f"{plan.suite}-{plan.seed}-{ref.kind}-{ref.step:06d}", result.samples)
+    line |= record.kept_at(samples) | {"asked": asked.tries}
     record.append(line)
     _show(ref, gate, result, line)
     return line, result
 
 
-def _checked(suite: str, seed: int) -> int:
-    if suite not in SUITES:
-        raise BadInput(f"there is no suite {suite}", hint=f"have: {', '.join(SUITES)}")
+def _joint(gate: Gate, seed: int | None) -> Plan:
+    from samosa.eval.probes import joint_suite, suite_hash
+
+    seed = checked(gate.seed if seed is None else seed)
+    probes = joint_suite(seed=seed, per_pattern=gate.n)
+    return Plan("joint", suite_hash(probes), probes, gate, seed)
+
+
+def checked(seed: int) -> int:
+    """The seed. Raises BadInput for a negative one."""
     if seed < 0:
         raise BadInput(f"seed {seed} is negative", hint="seeds are whole numbers from 0")
     return seed
-
-
-def _model(ref: home.CheckpointRef, gate: Gate, vocab_size: int) -> tuple[Any, dict[str, str]]:
-    """The model, and what was decided to run it. Raises BadInput where the tokenizer is not the model's."""
-    import torch
-
-    from samosa.model.checkpoint import load_model
-    from samosa.model.config import check_vocab
-    from samosa.model.precision import choose_dtype
-
-    if gate.device == "cuda" and not torch.cuda.is_available():
-        raise NotReady("gate.device is cuda and torch finds no GPU here", hint="--set gate.device=auto")
-    name = ("cuda" if torch.cuda.is_available() else "cpu") if gate.device == "auto" else gate.device
-    device = torch.device(name)
-    dtype, reason = choose_dtype(gate.dtype, device)
-    model, _ = load_model(ref, device=device, compute_dtype=dtype)
-    model.eval()
-    check_vocab(model.config, vocab_size, ref.name)
-    return model, {"device": name, "dtype": str(dtype).removeprefix("torch."), "dtype_reason": reason}
-
-
-def _weights_sha256(ref: home.CheckpointRef) -> str:
-    """From the manifest, which loading has just verified; a checkpoint that others wrote has none."""
-    from samosa.model.checkpoint import read_manifest
-
-    manifest = read_manifest(ref)
-    return manifest["files"][ref.model_path.name]["sha256"] if manifest else home.sha256_file(ref.model_path)
 
 
 def _show(ref: home.CheckpointRef, gate: Gate, result: GateResult, line: dict[str, Any]) -> None:

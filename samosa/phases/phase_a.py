@@ -114,7 +114,7 @@ def eval_stage(gate: Gate, model: Stage, mix: Stage) -> Stage:
         from samosa.phases.judging import judged
 
         refuse_overlap(read_mix(work.made["mix"], TRAINING), gate)
-        line, result = judged(checkpoint_of(work.made["model"].facts), gate, seed=None, suite="joint")
+        line, result = judged(checkpoint_of(work.made["model"].facts), gate, seed=None)
         home.write_atomic(work.out / "record.json", json.dumps(line, indent=1, default=str) + "\n")
         return {
             "said": verdict(result),

@@ -15,7 +15,7 @@ from samosa.home import find_checkpoint
 from samosa.model.checkpoint import save_checkpoint
 from samosa.model.config import from_depth
 from samosa.model.gpt import GPT
-from samosa.phases import judging
+from samosa.phases import asking, judging
 from samosa.phases.settings import PhaseA
 from tests.eval.puppet import puppet
 from tests.eval.test_runner import right
@@ -64,7 +64,7 @@ def test_an_untaught_model_fails_and_the_record_says_so(home_with_model, capsys)
 def test_a_perfect_model_passes_and_the_next_command_is_named(home_with_model, monkeypatch, capsys):
     tokenizer = load_tokenizer(home_with_model / "tokenizer")
     model = puppet(joint_suite(seed=6, per_pattern=4), right, tokenizer)
-    monkeypatch.setattr(judging, "_model", lambda *_: (model, {"device": "cpu", "dtype": "float32"}))
+    monkeypatch.setattr(asking, "load", lambda *_: model)
     assert evaluate("--tag", "untaught@3", "--seed", "6", *SMALL) == 0
     shown = capsys.readouterr()
     assert shown.out == ""
