@@ -1,82 +1,43 @@
-"""What is in an answer span: numbers read as numbers, words with their bounds, and marks that do not belong there."""
+"""What an answer span says: numbers by value and unit, words with their bounds, times and dates however written."""
 
 import re
 import unicodedata
-from collections.abc import Iterator
-from decimal import Decimal
+from collections.abc import Iterator, Sequence
+from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal, InvalidOperation
 
-DIGIT_RUN = re.compile(r"[0-9](?:[0-9.,]*[0-9])?")
-PLAIN_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?|[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?")
-SCALES = {
-    "hundred": 2,
-    "thousand": 3,
-    "lakh": 5,
-    "million": 6,
-    "crore": 7,
-    "billion": 9,
-    "trillion": 12,
-}
-SCALE_WORD = re.compile(rf"[ \u00a0-]?({'|'.join(SCALES)})\b", re.IGNORECASE)
-EXPONENT = re.compile(r"[eE][+-]?[0-9]")
-CURRENCY = "$€£¥₹"
-MINUS = "-\u2212"
+from samosa.chat.calculator import CalculatorError, evaluate
+from samosa.eval import claims
+from samosa.eval.claims import Mention
+from samosa.eval.moments import moment_of, moments
+from samosa.eval.numbers import CURRENCY, MINUS, Number, numbers, read, same_in
+from samosa.eval.units import UNITS, Unit, units_in
+
+__all__ = ["contains", "find", "numbers", "plain", "says", "says_value", "shows_value"]
+
 FLOAT_NOISE = Decimal("1e-9")  # relative; the calculator's floats carry twelve digits
-
-ARTEFACTS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("a marker as text", re.compile(r"<\|[^<>|\n]{1,40}\|>")),
-    ("an HTML tag", re.compile(r"</?[a-z][^<>\n]{0,80}>", re.IGNORECASE)),
-    ("a lone <", re.compile(r"^\s*<\s*$", re.MULTILINE)),
-    ("an `Answer:` line", re.compile(r"^\W{0,4}(?:final answer|answer|response|reply)\W{0,4}:", re.I | re.M)),
-    ("an image without an address", re.compile(r"!\[[^\]\n]*\](?!\([^\s)]+\))")),
-    ("raw JSON", re.compile(r"[{\[]\s*\\?[\"']|\\?\"\w+\\?\"\s*:")),
-    ("a turn spoken for somebody", re.compile(r"^\W{0,4}(?:user|human|assistant|system)\W{0,4}:", re.I | re.M)),
-    ("`as an AI`", re.compile(r"\bas an ai\b", re.IGNORECASE)),
-    ("broken bytes", re.compile("\ufffd")),
-    ("a control character", re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")),
+TYPOGRAPHIC = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "‐": "-", "‑": "-", "\u2212": "-", "×": "×"})
+THIN = re.compile("(?<=[0-9])[\u00a0\u2009\u202f](?=[0-9]{3}(?![0-9]))")
+FALLING = re.compile(r"\b(?:decreas|declin|drop|fell|fall|down|lower|loss|lost|reduc|shr[aiu]nk|negative|minus)")
+EQUATION = re.compile(
+    r"(?P<left>[$]?[0-9.][0-9.,%$ ]*(?:(?:[-+*/×÷−^x]|times|plus|minus|divided by|of) ?[$(]*[0-9.][0-9.,%$) ]*)+)=\s*\**\s*[$]?(?P<right>-?[0-9][0-9.,]*)"
 )
-
-_HELP = "help|assist|answer|provide|tell|find|explain|give|access|browse|search|look|calculate|compute|discuss|talk|do"
-REFUSAL = re.compile(
-    rf"\bi(?:['’]m| am)?(?: sorry,? but i)?(?: (?:really|simply|just))? "
-    rf"(?:(?:can ?not|can['’]t|could ?n['’]t|could not|won['’]t|will not|unable to|am not able to|not able to)"
-    rf"(?: \w+)? (?:{_HELP})|refuse|do(?:n['’]t| not) (?:know|have))\b",
-    re.IGNORECASE,
+SPOKEN = (
+    ("times", "*"),
+    ("plus", "+"),
+    ("minus", "-"),
+    ("divided by", "/"),
+    ("of", "*"),
+    ("x", "*"),
+    ("^", "**"),
+    ("$", ""),
+    (",", ""),
 )
 
 
-def numbers(text: str) -> Iterator[tuple[Decimal, int]]:
-    """Yield each number of `text` with the decimals it shows: "$1,081.50" is (1081.50, 2), "2.5 million" (2500000, -5).
-
-    Thousands commas and currency signs are read; "-5" is minus five, "3-5" is three and five. What is only part of
-    something longer ("A7", "1.2.3", "7,65", "7½", digits of other scripts) is no number.
-    """
-    for match in DIGIT_RUN.finditer(text):
-        before, after = text[: match.start()], text[match.end() :]
-        if not PLAIN_NUMBER.fullmatch(match.group()) or _continues(before, after):
-            continue
-        digits = Decimal(match.group().replace(",", ""))
-        decimals = -int(digits.as_tuple().exponent)
-        if scale := SCALE_WORD.match(after):
-            power = SCALES[scale.group(1).lower()]
-            digits, decimals = digits.scaleb(power), decimals - power
-        yield (-digits if _is_negative(before) else digits), decimals
-
-
-def _continues(before: str, after: str) -> bool:
-    """Tell whether the digits are part of a word, a version, a fraction or a number in scientific notation."""
-    if before and (before[-1].isalnum() or before[-1] in "._" or unicodedata.category(before[-1]) == "Cf"):
-        return True
-    if not after:
-        return False
-    joined = unicodedata.category(after[0]) == "Cf" and len(after) > 1 and after[1].isalnum()
-    return joined or after[0] == "_" or after[0].isnumeric() or EXPONENT.match(after) is not None
-
-
-def _is_negative(before: str) -> bool:
-    before = before.rstrip(CURRENCY)
-    if not before or before[-1] not in MINUS:
-        return False
-    return len(before) == 1 or not (before[-2].isalnum() or before[-2] in ")%")
+def plain(text: str) -> str:
+    """One case, single spaces, the usual quotes and hyphens; look-alike letters of other scripts stay what they are."""
+    text = THIN.sub(",", unicodedata.normalize("NFC", text)).translate(TYPOGRAPHIC).casefold()
+    return "\n".join(" ".join(line.split()) for line in text.splitlines())
 
 
 def shows_value(text: str, value: Decimal, tolerance: Decimal) -> bool:
@@ -84,48 +45,152 @@ def shows_value(text: str, value: Decimal, tolerance: Decimal) -> bool:
 
     The second condition keeps 7.655 from passing for 7.65 with half a cent of tolerance, while 8.13 passes for 8.125.
     """
-    for number, decimals in numbers(text):
-        half_a_digit = Decimal(5).scaleb(-decimals - 1)
-        if abs(number - value) <= min(tolerance, half_a_digit + FLOAT_NOISE * abs(value)):
-            return True
-    return False
+    return any(_is(number, decimals, value, tolerance) for number, decimals in numbers(plain(text)))
+
+
+def _is(number: Decimal, decimals: int, value: Decimal, tolerance: Decimal) -> bool:
+    half_a_digit = Decimal(5).scaleb(-decimals - 1)
+    return abs(number - value) <= min(tolerance, half_a_digit + FLOAT_NOISE * abs(value))
 
 
 def contains(text: str, needle: str) -> bool:
-    """Tell whether `needle` stands in `text` by itself, whatever its case; a needle that is a number, as a number."""
-    read = list(numbers(needle))
-    if len(read) == 1 and re.fullmatch(rf"[{MINUS}]?[{CURRENCY}]?[0-9.,]+", needle.strip()):
-        return any(number == read[0][0] for number, _ in numbers(text))
-    words, text = _plain(needle), _plain(text)
-    left = r"(?<!\w)" + (rf"(?<![0-9][.,])(?<![{MINUS}])" if words[:1].isdigit() else "")
-    right = r"(?!\w)" + (r"(?![.,][0-9])" if words[-1:].isdigit() else "")
-    return re.search(left + re.escape(words) + right, text) is not None
+    """Tell whether `needle` stands in `text` by itself, whatever its case.
+
+    A needle that is a number is compared as a number; one that is a time or a date ("7 pm", "March 5"), as that.
+    """
+    return next(find(plain(text), needle), None) is not None
 
 
-def _plain(text: str) -> str:
-    """One case and single spaces; look-alike letters of other scripts stay what they are."""
-    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
+def find(text: str, needle: str) -> Iterator[tuple[int, int]]:
+    """The places of a needle in a plain text."""
+    needle = plain(needle)
+    if (moment := moment_of(needle)) is not None:
+        yield from ((start, end) for start, end, other in moments(text) if moment.same(other))
+        return
+    if (number := _number(needle)) is not None:
+        yield from ((one.start, one.end) for one in read(text) if one.value == number)
+        return
+    left = r"(?<!\w)" + (rf"(?<![0-9][.,])(?<![{MINUS}])" if needle[:1].isdigit() else "")
+    right = r"(?!\w)" + (r"(?![.,][0-9])" if needle[-1:].isdigit() else "")
+    words = r"\s+".join(map(re.escape, needle.split()))
+    yield from (match.span() for match in re.finditer(left + words + right, text))
 
 
-def artefact(text: str) -> str | None:
-    """Name the first thing in an answer that no reader should see, or None."""
-    for name, pattern in ARTEFACTS:
-        if pattern.search(text):
-            return name
-    return "a loop" if _loops(text.split()) else None
+def _number(needle: str) -> Decimal | None:
+    found = read(needle)
+    if len(found) == 1 and re.fullmatch(rf"[{MINUS}]?[{CURRENCY}]?[{MINUS}]?[0-9.,]+", needle.strip()):
+        return found[0].value
+    return None
 
 
-def _loops(words: list[str]) -> bool:
-    """Tell whether one to eight words come four times in a row (a single word: six times)."""
-    for size in range(1, 9):
-        repeated, needed = 0, max(3 * size, 5)
-        for here, earlier in zip(words[size:], words, strict=False):
-            repeated = repeated + 1 if here == earlier else 0
-            if repeated >= needed:
-                return True
-    return False
+def says(text: str, needle: str, question: str, *, rivals: Sequence[str] = (), strict: bool = False) -> str | None:
+    """Why `text` does not claim `needle`, or None; rivals are what a wrong answer would claim.
+
+    strict: the needle answers the question, and is no fact that the answer repeats.
+    """
+    text, question = plain(text), plain(question)
+    number, asked = _number(plain(needle)), set(_values(question))
+    places = list(find(text, needle))
+    if number is None:
+        mentions = [Mention(start, end, True, _stands(question, needle)) for start, end in places]
+        for rival in rivals:
+            mentions += [Mention(start, end, False, _stands(question, rival)) for start, end in find(text, rival)]
+        if fault := claims.fault(text, sorted(mentions, key=lambda one: one.start), question, strict=strict):
+            return fault
+        guessed = not _stands(question, needle) and all(claims.alternatives(text, *place) for place in places)
+        return "is one of several guesses" if guessed else None
+    mentions = [
+        Mention(one.start, one.end, one.value == number, one.value in asked, number=True, quantity=_kind(one))
+        for one in read(text)
+    ]
+    return claims.fault(text, mentions, question, strict=strict)
 
 
-def refuses(text: str) -> bool:
-    """Tell whether the answer says that it will not or cannot answer."""
-    return REFUSAL.search(text) is not None
+def says_value(text: str, value: Decimal, tolerance: Decimal, question: str, *, unit: str | None = None) -> str | None:
+    """Why `text` does not claim a number that is `value` in its unit, or None.
+
+    Without a `unit`, the currency of the question is the unit where it has just one. A unit may be left out where the
+    question names it, and a number without one always may where no unit is given.
+    """
+    text, question = plain(text), plain(question)
+    due = UNITS.get(plain(unit)) if unit else _currency(question)
+    asked = set(_values(question))
+    mentions, strange = [], False
+    for one in read(text):
+        right = _right(one, value, tolerance, text)
+        if due is not None and one.unit is not None and one.unit != due:
+            converted = same_in(one, due)
+            strange = strange or (right and converted is None)
+            right = converted is not None and abs(converted - value) <= min(tolerance, abs(value) * Decimal("0.005"))
+            if one.unit.kind == "percent" and not unit and _asks_percent(question):
+                right = _right(one, value, tolerance, text)
+        elif due is not None and unit and one.unit is None and right and due not in units_in(question):
+            right, strange = False, True
+        near = not right and _rounded(one, value)
+        if not near:
+            mentions.append(Mention(one.start, one.end, right, one.value in asked, number=True, quantity=_kind(one)))
+    if fault := claims.fault(text, mentions, question):
+        return "has another unit, or none" if strange and fault == "is not said" else fault
+    return _wrong_equation(text, value, tolerance)
+
+
+def _right(one: Number, value: Decimal, tolerance: Decimal, text: str) -> bool:
+    if _is(one.value, one.decimals, value, tolerance):
+        return True
+    # "a decrease of 12.5 %" is -12.5 %
+    falls = value < 0 and FALLING.search(text[max(0, one.start - 40) : one.end + 25]) is not None
+    return falls and _is(-one.value, one.decimals, value, tolerance)
+
+
+def _rounded(one: Number, value: Decimal) -> bool:
+    """Whether a number is the value with fewer decimals: "7.65, or about 8"."""
+    if one.decimals < 0 or one.decimals >= max(0, -int(value.normalize().as_tuple().exponent)):
+        return False
+    try:
+        unit = Decimal(1).scaleb(-one.decimals)
+        return one.value in (value.quantize(unit, ROUND_HALF_UP), value.quantize(unit, ROUND_HALF_EVEN))
+    except InvalidOperation:
+        return False
+
+
+def _wrong_equation(text: str, value: Decimal, tolerance: Decimal) -> str | None:
+    """An equation whose left side is the value and whose right side is not."""
+    for match in EQUATION.finditer(text):
+        left = re.sub(r"([0-9.,]+) ?%", r"(\1/100)", match["left"])
+        for word, sign in SPOKEN:
+            left = left.replace(word, sign)
+        try:
+            result = Decimal(str(evaluate(left)))
+            shown = Decimal(match["right"].rstrip(".,").replace(",", ""))
+        except (CalculatorError, InvalidOperation):
+            continue
+        decimals = -int(shown.as_tuple().exponent)
+        if abs(result - value) <= tolerance and not _is(shown, decimals, value, Decimal("0.5")):
+            return f"is contradicted: {match[0].strip()}"
+    return None
+
+
+def _values(text: str) -> Iterator[Decimal]:
+    return (one.value for one in read(text))
+
+
+def _stands(text: str, needle: str) -> bool:
+    return next(find(text, needle), None) is not None
+
+
+def _kind(one: Number) -> str:
+    return one.unit.kind if one.unit else ""
+
+
+def _currency(question: str) -> Unit | None:
+    """The one currency that a question names."""
+    money = {unit for unit in units_in(question) if unit.kind.startswith("money") and unit.scale == 1}
+    return money.pop() if len(money) == 1 else None
+
+
+def _asks_percent(question: str) -> bool:
+    """Whether a question about money may be answered in percent."""
+    return (
+        re.search(r"\bpercentage\b|(?<![0-9] )(?<![0-9])\bpercent\b|\brates?\b|\bcagr\b|(?<![0-9 ]) ?%", question)
+        is not None
+    )

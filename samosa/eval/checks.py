@@ -11,13 +11,17 @@ from decimal import Decimal
 
 from samosa.chat import grammar
 from samosa.chat.calculator import CalculatorError, evaluate
+from samosa.chat.prompts import DEFAULT_SYSTEM, THINK_SYSTEM, with_system
 from samosa.chat.search import SearchError
 from samosa.chat.tokenizer import Tokenizer
 from samosa.chat.tools import MAX_TOP_K, BadCall, Call, parse_call
-from samosa.eval import answers
+from samosa.eval import answers, artefacts
 from samosa.eval.probe_types import Gold, Probe
 
 ARGUMENTS = {"calculator": {"expression"}, "web_search": {"query", "top_k"}}
+FIELD = re.compile(
+    r"\b(?:success|metadata|top_k|snippet|expression|value|output|query|results|url|title|error)\b['\"]?\s*[:=]", re.I
+)
 JUST_A_NUMBER = re.compile(r"[\s(+\-$]*[0-9][0-9.,_\s)]*(?:e[+-]?[0-9]+)?[\s)]*", re.IGNORECASE)
 
 
@@ -74,7 +78,7 @@ def judge(
         _structure(verdict, probe.gold)
         or _unforced(ids, forced, tokenizer)
         or _calls(verdict, ids, probe, tokenizer)
-        or _answer(verdict.answer, probe)
+        or _answer(verdict.answer, verdict, probe)
     )
     return Judgement(passed=reason is None, reason=reason, verdict=verdict)
 
@@ -107,31 +111,60 @@ def _unforced(ids: Sequence[int], forced: Sequence[int] | None, tokenizer: Token
 
 def _calls(verdict: grammar.Verdict, ids: Sequence[int], probe: Probe, tokenizer: Tokenizer) -> str | None:
     gold = probe.gold
-    if gold.tool is None:
+    most = 1 if probe.max_calls is None else probe.max_calls
+    if gold.tool is None and not gold.may_call:
         # Asked of the ids as well: a call too broken to read is still a call.
         called = verdict.calls or tokenizer.special("python_start") in ids
         return "called a tool where none is needed" if called else None
-    if len(verdict.calls) != 1:
-        return f"{len(verdict.calls) or 'no'} calls, not one"
-    call = parse_call(verdict.calls[0])
-    if isinstance(call, BadCall):
-        return f"malformed call: {call.message}"
-    if call.legacy:
-        return "malformed call: an expression, not JSON"
-    if call.tool != gold.tool:
-        return f"wrong tool: {call.tool}, not {gold.tool}"
-    return _arguments(call, gold) or _observation(verdict.results, probe)
+    if gold.tool is not None and not 1 <= len(verdict.calls) <= max(1, most):
+        return f"{len(verdict.calls) or 'no'} calls, not {'one' if most <= 1 else f'1 to {most}'}"
+    calls: list[Call] = []
+    for payload in verdict.calls:
+        call = parse_call(payload)
+        if isinstance(call, BadCall):
+            return f"malformed call: {call.message}"
+        if call.legacy:
+            return "malformed call: an expression, not JSON"
+        if call.tool != gold.tool and call.tool not in gold.may_call:
+            return f"wrong tool: {call.tool}, not {gold.tool or ' or '.join(gold.may_call)}"
+        if wrong := _well_formed(call):
+            return wrong
+        calls.append(call)
+    wanted = [call for call in calls if call.tool == gold.tool]
+    if gold.tool is not None and not wanted:
+        return f"wrong tool: {calls[-1].tool}, not {gold.tool}"
+    # Of several, one calculates the result or asks for all that is to be asked: which, is the model's to choose.
+    faults = [_arguments(call, probe) for call in wanted]
+    if faults and None not in faults:
+        return faults[-1]
+    return _observation(verdict.results, len(calls), probe)
 
 
-def _arguments(call: Call, gold: Gold) -> str | None:
+def _well_formed(call: Call) -> str | None:
+    """Why no tool would take a call's arguments, or None."""
     arguments = dict(call.arguments)
+    if call.tool not in ARGUMENTS:
+        return f"wrong tool: {call.tool}"
     if unknown := sorted(set(arguments) - ARGUMENTS[call.tool]):
         return f"wrong arguments: {call.tool} takes no {unknown[0]}"
     name = "expression" if call.tool == "calculator" else "query"
     text = arguments.get(name)
     if not isinstance(text, str) or not text.strip():
         return f"wrong arguments: no {name}"
-    return _expression(text, gold) if call.tool == "calculator" else _query(text, arguments, gold)
+    top_k = arguments.get("top_k", 1)
+    if isinstance(top_k, bool) or not isinstance(top_k, int) or not 1 <= top_k <= MAX_TOP_K:
+        return f"wrong arguments: top_k is {top_k!r}, not 1 to {MAX_TOP_K}"
+    return None
+
+
+def _arguments(call: Call, probe: Probe) -> str | None:
+    if call.tool == "calculator":
+        return _expression(str(call.arguments["expression"]), probe.gold)
+    query = answers.plain(str(call.arguments["query"]))
+    for must in probe.gold.query_must:
+        if answers.plain(must) not in query:
+            return f"wrong arguments: {must!r} is not in the query {call.arguments['query']!r}"
+    return None
 
 
 def _expression(expression: str, gold: Gold) -> str | None:
@@ -146,46 +179,72 @@ def _expression(expression: str, gold: Gold) -> str | None:
     return None
 
 
-def _query(query: str, arguments: dict[str, object], gold: Gold) -> str | None:
-    asked = " ".join(query.casefold().split())
-    for must in gold.query_must:
-        if " ".join(must.casefold().split()) not in asked:
-            return f"wrong arguments: {must!r} is not in the query {query!r}"
-    top_k = arguments.get("top_k", 1)
-    if isinstance(top_k, bool) or not isinstance(top_k, int) or not 1 <= top_k <= MAX_TOP_K:
-        return f"wrong arguments: top_k is {top_k!r}, not 1 to {MAX_TOP_K}"
-    return None
-
-
-def _observation(results: Sequence[str], probe: Probe) -> str | None:
+def _observation(results: Sequence[str], calls: int, probe: Probe) -> str | None:
     """A tool that refused the call did so for the call's sake: its backend was checked before judging."""
-    if len(results) != 1:
-        return f"{len(results) or 'no'} tool results, not one"
+    if len(results) != calls:
+        return f"{len(results) or 'no'} tool results, not {'one' if calls == 1 else calls}"
     if fails_on_purpose(probe):
         return None
-    try:
-        result = json.loads(results[0])
-    except ValueError:
-        return "the tool result is not JSON"
-    if not isinstance(result, dict) or result.get("success") is not True:
-        return "the tool answered the call with an error"
+    for text in results:
+        try:
+            result = json.loads(text)
+        except ValueError:
+            return "the tool result is not JSON"
+        if not isinstance(result, dict) or result.get("success") is not True:
+            return "the tool answered the call with an error"
     return None
 
 
-def _answer(answer: str, probe: Probe) -> str | None:
-    gold = probe.gold
-    text = answer.strip()
+def asked(probe: Probe) -> str:
+    """What the user said, without the system prompt that shares the first turn."""
+    first, *others = (turn.text for turn in probe.conversation.turns if turn.role == "user")
+    for system in (THINK_SYSTEM, DEFAULT_SYSTEM):
+        first = first.removeprefix(with_system(system, ""))
+    return "\n".join((first, *others))
+
+
+def _answer(answer: str, verdict: grammar.Verdict, probe: Probe) -> str | None:
+    gold, text = probe.gold, answer.strip()
     if len(text) < max(1, gold.min_answer_chars):
         return f"answer too short: {len(text)} characters" if text else "empty answer"
-    if (found := answers.artefact(text)) is not None:
+    if gold.max_answer_chars is not None and len(text) > gold.max_answer_chars:
+        return f"answer too long: {len(text)} characters, not {gold.max_answer_chars}"
+    if (found := artefacts.artefact(text, gold.marks)) is not None:
         return f"artefact in the answer: {found}"
-    if not fails_on_purpose(probe) and answers.refuses(text):
+    if not gold.may_refuse and not fails_on_purpose(probe) and artefacts.refuses(text):
         return "refuses to answer"
-    if gold.value is not None and not answers.shows_value(text, gold.value, gold.tolerance):
-        return f"the answer does not say {gold.value}"
-    for needle in (*gold.answer_must, *([gold.unit] if gold.unit else [])):
+    return (
+        _claims(text, probe)
+        or _mentions(text, gold)
+        or _form(text, gold)
+        or _dumped(text, verdict.results)
+        or _look_alike(text)
+    )
+
+
+def _claims(text: str, probe: Probe) -> str | None:
+    """Why the answer does not say what is right."""
+    gold, given = probe.gold, asked(probe)
+    if gold.value is not None:
+        fault = answers.says_value(text, gold.value, gold.tolerance, given, unit=gold.unit)
+        if fault is not None:
+            return f"the answer does not say {gold.value}" + ("" if fault == "is not said" else f": it {fault}")
+    for needle in gold.answer_is:
+        if (fault := answers.says(text, needle, given, rivals=gold.rivals, strict=True)) is not None:
+            return f"the answer does not say {needle!r}" + ("" if fault == "is not said" else f": it {fault}")
+    for needle in gold.answer_must:
         if not answers.contains(text, needle):
             return f"the answer does not say {needle!r}"
+        # What was found has to be told as it was found; words that a question gives, or a tale, may stand anyhow.
+        if gold.tool == "web_search" and not answers.contains(given, needle):
+            if (fault := answers.says(text, needle, given)) is not None:
+                return f"the answer does not say {needle!r}: it {fault}"
+    return None
+
+
+def _mentions(text: str, gold: Gold) -> str | None:
+    if gold.unit and gold.value is None and not answers.contains(text, gold.unit):
+        return f"the answer does not say {gold.unit!r}"
     for group in gold.answer_any:
         if not any(answers.contains(text, needle) for needle in group):
             return f"the answer says none of {', '.join(map(repr, group))}"
@@ -193,3 +252,37 @@ def _answer(answer: str, probe: Probe) -> str | None:
         if answers.contains(text, needle):
             return f"the answer says {needle!r}"
     return None
+
+
+def _form(text: str, gold: Gold) -> str | None:
+    for pattern in gold.matches:
+        if re.search(pattern, text, re.IGNORECASE | re.MULTILINE) is None:
+            return f"the answer has not the form {pattern}"
+    return None
+
+
+def _dumped(text: str, results: Sequence[str]) -> str | None:
+    """An answer that is the tool's result itself, or its fields one after the other."""
+    said = answers.plain(text)
+    for result in results:
+        shown = [answers.plain(part) for part in _strings(result)]
+        if len(result) > 20 and answers.plain(result) in said:
+            return "echoes the tool's result"
+        if sum(part in said for part in shown if part.startswith("http")) and sum(part in said for part in shown) > 2:
+            return "echoes the tool's result"
+    return "echoes the tool's result" if len(FIELD.findall(text)) > 1 else None
+
+
+def _strings(result: str) -> list[str]:
+    """The texts in a search's result."""
+    try:
+        record = json.loads(result)
+        hits = record["output"]["results"]
+        return [text for hit in hits for text in hit.values() if isinstance(text, str) and text]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return []
+
+
+def _look_alike(text: str) -> str | None:
+    found = artefacts.look_alike(text)
+    return None if found is None else f"look-alike characters in the answer: {found}"

@@ -1,7 +1,7 @@
 """What is counted: tries at probes, from samples just judged or from the lines kept of them, added up by instance."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from samosa.chat import grammar
 from samosa.errors import BadInput
-from samosa.eval import answers
+from samosa.eval import artefacts
 from samosa.eval.checks import Sample
+from samosa.eval.probe_types import Mark
 
 NEVER = frozenset(
     {
@@ -64,7 +65,12 @@ def of_samples(samples: Iterable[Sample]) -> list[Try]:
             template=one.probe.template,
             passed=one.judgement.passed if one.judgement else None,
             reason=one.judgement.reason if one.judgement else one.error,
-            artefact=artefact(one.judgement.passed, one.judgement.verdict.violation, one.judgement.verdict.answer)
+            artefact=artefact(
+                one.judgement.passed,
+                one.judgement.verdict.violation,
+                one.judgement.verdict.answer,
+                one.probe.gold.marks,
+            )
             if one.judgement
             else None,
             asked=one.probe.conversation.turns[-1].text,
@@ -97,7 +103,9 @@ def _of_line(row: Mapping[str, Any]) -> Try:
         reason=row["reason"],
         artefact=None
         if row["passed"] is None
-        else artefact(row["passed"], verdict["violation"], verdict["answer"] or ""),
+        else artefact(
+            row["passed"], verdict["violation"], verdict["answer"] or "", row.get("gold", {}).get("marks", ())
+        ),
         asked=row["prompt"],
         text=row["text"],
         pair=row.get("pair", ""),
@@ -122,14 +130,14 @@ def _with_twin(one: Try, pair: Mapping[str, Try]) -> Try:
     return one if twin.passed else replace(one, passed=False, reason=f"its twin {twin.id}: {twin.reason}")
 
 
-def artefact(passed: bool, violation: str | None, answer: str) -> str | None:
-    """What in a completed turn nobody should ever see, or None.
+def artefact(passed: bool, violation: str | None, answer: str, marks: Collection[Mark] = ()) -> str | None:
+    """What in a completed turn nobody should ever see, or None; `marks` are those that its probe asked for.
 
-    A turn that passed has none: its judge looked, and knows where a probe asks for marks.
+    A turn that passed has none: its judge looked.
     """
     if passed:
         return None
-    return violation if violation in NEVER else answers.artefact(answer)
+    return violation if violation in NEVER else artefacts.artefact(answer, marks) or artefacts.look_alike(answer)
 
 
 @dataclass(frozen=True)

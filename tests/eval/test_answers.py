@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from samosa.eval import answers
+from samosa.eval import answers, artefacts
 
 CENT = Decimal("0.005")
 
@@ -130,7 +130,7 @@ def test_needles_stand_by_themselves(text, needle, found):
     ],
 )
 def test_artefacts_are_named(text, name):
-    assert answers.artefact(text) == name
+    assert artefacts.artefact(text) == name
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_artefacts_are_named(text, name):
     ],
 )
 def test_plain_prose_has_no_artefact(text):
-    assert answers.artefact(text) is None
+    assert artefacts.artefact(text) is None
 
 
 @pytest.mark.parametrize(
@@ -161,4 +161,4 @@ def test_plain_prose_has_no_artefact(text):
     ],
 )
 def test_refusals_are_told_from_facts(text, refusal):
-    assert answers.refuses(text) is refusal
+    assert artefacts.refuses(text) is refusal
