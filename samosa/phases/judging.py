@@ -11,6 +11,7 @@ from samosa.config import Options, load
 from samosa.errors import BadInput
 from samosa.eval import gate as gates
 from samosa.eval import record
+from samosa.eval.benchmarks.settings import SUITES as BENCHMARKS
 from samosa.eval.checks import Sample
 from samosa.eval.gate import GateResult, Outcome
 from samosa.eval.probe_types import PATTERNS
@@ -19,7 +20,7 @@ from samosa.eval.turns import Plan
 from samosa.phases import asking, asking_plan
 from samosa.phases.init import on_disk
 
-SUITES = ("joint", "full")
+SUITES = ("joint", "full", "judge", *BENCHMARKS)
 EXAMPLES = 3  # failures shown for each pattern
 WIDEST = 400  # characters of a completion shown
 
@@ -33,10 +34,18 @@ def run(options: Options, *, suite: str = "joint", seed: int | None = None) -> i
         raise BadInput("which checkpoint is to be judged?", hint=f"samosa eval --tag TAG   ({_tags()})")
     if suite not in SUITES:
         raise BadInput(f"there is no suite {suite}", hint=f"have: {', '.join(SUITES)}")
+    if suite in BENCHMARKS:
+        from samosa.phases import benchmarking
+
+        return benchmarking.run(options, suite, seed=seed)
     if suite == "full":
         from samosa.phases import judging_full
 
         return judging_full.run(options, on_disk(options.tag), seed=seed)
+    if suite == "judge":
+        from samosa.phases import pairing
+
+        return pairing.run(options, on_disk(options.tag), seed=seed)
     settings = load(Evaluation, "eval", recipe=options.recipe, sets=options.sets).gate
     ref = on_disk(options.tag)
     if options.plan:

@@ -5,7 +5,7 @@ import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,7 +20,20 @@ HEADING = re.compile(r" = [^=].* = \n?")
 """A title of WikiText, alone in its row; headings further down have more equals signs."""
 
 
-def files_of(source: Source, card: str, paths: Sequence[str], *, name: str) -> list[str]:
+class Split(Protocol):
+    """What `files_of` asks for."""
+
+    @property
+    def repo(self) -> str: ...
+    @property
+    def config(self) -> str: ...
+    @property
+    def split(self) -> str: ...
+    @property
+    def substitute(self) -> str | None: ...
+
+
+def files_of(source: Split, card: str, paths: Sequence[str], *, name: str) -> list[str]:
     """Which of a repository's files, in order, are the source's config and split; `datasets` knows from card and names.
 
     It is shown a folder with the card and empty files of the same names: asked on the Hub itself, it makes of a server
@@ -113,14 +126,14 @@ REGROUPED = {"wikitext": articles}
 """Mappers whose rows have to be put together first."""
 
 
-def _gone(name: str, source: Source, what: str, wanted: str, have: Sequence[str]) -> NotReady:
+def _gone(name: str, source: Split, what: str, wanted: str, have: Sequence[str]) -> NotReady:
     return NotReady(
         f"{source.repo} has no {what} {wanted} (any more); there are {', '.join(have) or 'none'}",
         hint=_way_on(name, source),
     )
 
 
-def _way_on(name: str, source: Source) -> str:
+def _way_on(name: str, source: Split) -> str:
     return f"samosa pull {source.substitute}" if source.substitute else f"mend {name} in configs/sources.toml"
 
 
