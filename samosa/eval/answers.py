@@ -18,9 +18,29 @@ FLOAT_NOISE = Decimal("1e-9")  # relative; the calculator's floats carry twelve 
 TYPOGRAPHIC = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "‐": "-", "‑": "-", "\u2212": "-", "×": "×"})
 THIN = re.compile("(?<=[0-9])[\u00a0\u2009\u202f](?=[0-9]{3}(?![0-9]))")
 FALLING = re.compile(r"\b(?:decreas|declin|drop|fell|fall|down|lower|loss|lost|reduc|shr[aiu]nk|negative|minus)")
-EQUATION = re.compile(
-    r"(?P<left>[$]?[0-9.][0-9.,%$ ]*(?:(?:[-+*/×÷−^x]|times|plus|minus|divided by|of) ?[$(]*[0-9.][0-9.,%$) ]*)+)=\s*\**\s*[$]?(?P<right>-?[0-9][0-9.,]*)"
+_TERM = r"[$]?[0-9.][0-9,]*(?:\.[0-9]+)? ?%?"
+_SIDE = rf"[($]*{_TERM}\)*(?: ?(?:[-+*/×÷−^x]|times|plus|minus|divided by|of) ?[($]*{_TERM}\)*)*"
+EQUATION = re.compile(rf"{_SIDE}(?: ?= ?\**{_SIDE})+(?! ?[a-z°])")
+LATEX = tuple(
+    (re.compile(pattern), usual)
+    for pattern, usual in (
+        (r"\$\$?((?:\\[a-z(]|[^$\n])*\\[a-z][^$\n]*)\$\$?(?![0-9])", r"\1"),
+        (r"\$([^$\n]*=[^$\n]*[0-9]|[0-9.,]+)\$(?![0-9])", r"\1"),
+        (r"\\(?:times|cdot)\b", "×"),
+        (r"\\d?frac\s?\{([^{}]*)\}\s?\{([^{}]*)\}", r"\1/\2"),
+        (r"\\(?:boxed|text|textbf|mathbf|mathrm)\s?\{([^{}]*)\}", r"\1"),
+        (r"\{,\}", ","),
+        (r"\\([$%])", r"\1"),
+        (r"\\[()\[\],; ]", " "),
+    )
 )
+"""Mathematics as models set it, and as it reads."""
+PURE = re.compile(
+    r"(?:[-+*/×÷−^=()?.,:%]|[0-9]|\s|\b(?:what|what's|is|are|calculate|compute|evaluate|work|out|solve|find|please|the|product|"
+    r"sum|difference|quotient|result|of|and|times|multiplied|multiply|by|plus|minus|add|subtract|from|divided|divide|how|"
+    r"much|does|equals?|equal|to|x)\b)+"
+)
+"""A question of numbers alone: its answer has no unit."""
 SPOKEN = (
     ("times", "*"),
     ("plus", "+"),
@@ -35,8 +55,10 @@ SPOKEN = (
 
 
 def plain(text: str) -> str:
-    """One case, single spaces, the usual quotes and hyphens; look-alike letters of other scripts stay what they are."""
+    """One case, single spaces, the usual quotes and hyphens, no LaTeX; look-alike letters of other scripts stay what they are."""
     text = THIN.sub(",", unicodedata.normalize("NFC", text)).translate(TYPOGRAPHIC).casefold()
+    for pattern, usual in LATEX if "\\" in text or "$" in text else ():
+        text = pattern.sub(usual, text)
     return "\n".join(" ".join(line.split()) for line in text.splitlines())
 
 
@@ -91,6 +113,15 @@ def says(text: str, needle: str, question: str, *, rivals: Sequence[str] = (), s
     text, question = plain(text), plain(question)
     number, asked = _number(plain(needle)), set(_values(question))
     places = list(find(text, needle))
+    moment = moment_of(plain(needle))
+    if moment is not None:
+        known = [other for _, _, other in moments(question)]
+        mentions = [
+            Mention(start, end, moment.same(other), other in known, number=True)
+            for start, end, other in moments(text)
+            if (other.minutes is None) == (moment.minutes is None)
+        ]
+        return claims.fault(text, mentions, question, strict=strict)
     if number is None:
         mentions = [Mention(start, end, True, _stands(question, needle)) for start, end in places]
         for rival in rivals:
@@ -124,8 +155,12 @@ def says_value(text: str, value: Decimal, tolerance: Decimal, question: str, *, 
             right = converted is not None and abs(converted - value) <= min(tolerance, abs(value) * Decimal("0.005"))
             if one.unit.kind == "percent" and not unit and _asks_percent(question):
                 right = _right(one, value, tolerance, text)
-        elif due is not None and unit and one.unit is None and right and due not in units_in(question):
+        elif (due is None and not unit and one.unit is not None and right and PURE.fullmatch(question)) or (
+            due is not None and unit and one.unit is None and right and due not in units_in(question)
+        ):
             right, strange = False, True
+        if right and "/" in text[one.start : one.end] and re.match(r"\s*=", text[one.end :]):
+            right = False  # 300/60 = 5 minutes
         near = not right and _rounded(one, value)
         if not near:
             mentions.append(Mention(one.start, one.end, right, one.value in asked, number=True, quantity=_kind(one)))
@@ -154,20 +189,27 @@ def _rounded(one: Number, value: Decimal) -> bool:
 
 
 def _wrong_equation(text: str, value: Decimal, tolerance: Decimal) -> str | None:
-    """An equation whose left side is the value and whose right side is not."""
+    """An equation of the value and, at its end, something else."""
     for match in EQUATION.finditer(text):
-        left = re.sub(r"([0-9.,]+) ?%", r"(\1/100)", match["left"])
-        for word, sign in SPOKEN:
-            left = left.replace(word, sign)
-        try:
-            result = Decimal(str(evaluate(left)))
-            shown = Decimal(match["right"].rstrip(".,").replace(",", ""))
-        except (CalculatorError, InvalidOperation):
+        *sides, last = (_calculated(side) for side in match[0].split("="))
+        if last is None or not any(side is not None and _is(*side, value, tolerance) for side in sides):
             continue
-        decimals = -int(shown.as_tuple().exponent)
-        if abs(result - value) <= tolerance and not _is(shown, decimals, value, Decimal("0.5")):
+        if abs(last[0] - value) > max(tolerance, Decimal("0.5").scaleb(-last[1])):
             return f"is contradicted: {match[0].strip()}"
     return None
+
+
+def _calculated(side: str) -> tuple[Decimal, int] | None:
+    """The value of one side of an equation and the decimals that it shows (of a calculation: twelve)."""
+    side = re.sub(r"([0-9.,]+) ?%", r"(\1/100)", side.strip(" *"))
+    for word, sign in SPOKEN:
+        side = side.replace(word, sign)
+    try:
+        value = Decimal(str(evaluate(side)))
+    except CalculatorError:
+        return None
+    plain_number = re.fullmatch(r"[0-9.]+", side.strip())
+    return value, -int(value.as_tuple().exponent) if plain_number else 12
 
 
 def _values(text: str) -> Iterator[Decimal]:

@@ -27,7 +27,10 @@ ARTEFACTS: tuple[tuple[str, Mark | None, re.Pattern[str]], ...] = (
     (
         "a call as text",
         None,
-        re.compile(r"\b(?:web_search|calculator)\s*\(|\b(?:tool_call|tool_result|tool_name|python_output)\b", re.I),
+        re.compile(
+            r"\b(?:web_search|calculator)\s*\(|\b(?:tool_call|tool_result|tool_name|python_output|(?:python|output|assistant|user)_(?:start|end))\b",
+            re.I,
+        ),
     ),
     (
         "a turn spoken for somebody",

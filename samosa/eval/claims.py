@@ -4,7 +4,7 @@ Everything is said of mentions: places in the text where a candidate stands, the
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 _VERB = r"(?:is|was|are|were|will be|would be|must be|should be|has to be|comes (?:out )?to|came (?:out )?to|equals?|makes|gives|fell on|falls on|'s|=|:)"
@@ -16,26 +16,27 @@ _OPEN = r"[\s$€£₹¥\"'“”‘’*_(\[\\]*"
 
 SENTENCE = re.compile(r"[.!?]+(?=[\s\"')\]*]|$)|[\n;]")
 RESTART = re.compile(
-    rf"(?:[,:—–(]|\s-\s|\b(?:but|and|so|because|since|therefore|then)\b)\s*"
+    rf"(?:[,:—–(]|\s-\s|(?<!anything )(?<!nothing )(?<!all )\b(?:but|and|so|because|since|therefore|then)\b)\s*"
     rf"(?:(?:and|but|so|then|thus|rather|instead|actually|therefore|hence|yes|no)\b,?\s*)*"
     rf"(?:(?:it|that|this|which|there|he|she|they)(?:'s|\s+{_VERB})|the (?:[\w-]+ ){{0,4}}{_VERB}|you (?:get|have|pay|owe)|we (?:get|have)|"
     rf"i (?:get|got|have)|gives|equals|makes|=|is\b|was\b)"
-    rf"|\bbut(?: rather| instead)?(?=\W*$)|→|=>"
+    rf"|(?<!anything )(?<!nothing )(?<!all )\bbut(?: rather| instead)?(?=\W*$)|→|=>"
 )
 DENIED = re.compile(
     rf"(?:(?:\bnot|n't|\bnever)(?!\s+(?:only|just|merely)\b)|\bneither|\bnor|\bhardly|\bscarcely|\bwithout|\bunlike|"
     rf"\binstead of|\brather than|(?<!none )(?<!nothing )(?<!no )\bother than|\bdifferent from|\bopposed to|"
-    rf"(?<!nothing )\banything but|\bfar from|\bnowhere near|\bexcept(?: for)?|[≠]|!=){_FILL}{{0,7}}{_OPEN}$"
+    rf"(?<!nothing )\banything but|\bfar from|\bnowhere near|\bexcept(?: for)?|\bno \w+ (?:of|at)|\bused to be|\bformerly|\bpreviously|\bno longer|≠|!=){_FILL}{{0,7}}{_OPEN}$"
 )
 COMPARED = re.compile(
     rf"(?:\b(?:less|fewer|lower|smaller|more|greater|larger|higher|bigger|other) than|\bshort of|\bover|\bunder|\bbelow|"
-    rf"\babove|\bbeyond|\balmost|\bnearly|\bclose to|\bat (?:least|most)|\bexceeds|[<>≤≥]){_FILL}{{0,3}}{_OPEN}$"
+    rf"\babove|\bbefore|\bafter|\buntil|\bbeyond|\balmost|\bnearly|\bclose to|\bat (?:least|most)|\bexceeds|[<>≤≥]){_FILL}{{0,3}}{_OPEN}$"
 )
 DOUBTED = re.compile(
     r"(?:\b(?:do|does|did|would|could|can|will|should)(?:n't| not)|\bcannot|\bnever) (?:really |actually |honestly )?"
     r"(?:think|believe|say|suppose|claim|accept|agree|trust|mean)\b.*$"
     r"|(?<!no )(?<!without )(?<!without a )\bdoubt(?:s|ful)? (?:that|it|if|whether)\b.*$"
     r"|\b(?:wrong|incorrect|incorrectly|wrongly|mistaken|mistakenly|false|falsely|untrue|erroneous|inaccurate|absurd)\b.*$"
+    r"|\b(?:nobody|no one|none of)\b.*$|\b(?:although|though|even if|despite)\b.*$"
     r"|\bmay or may not\b.*$|\b(?:pretend|imagine|lie and say|joke that)\b.*$",
     re.DOTALL,
 )
@@ -55,20 +56,24 @@ DENIED_AFTER = (
         r"too (?:high|low|big|small|large|much|little|many|few)|out of the question|a lie)"
     ),
     re.compile(
-        r"^[\"'”’)*_]*\s*\?+\s*(?:no\b|nope|wrong|not\b|never|that is not|that isn't|that's not|incorrect|false|hardly|far from|it is not|it isn't|it's not)"
+        r"^[^.!?\n]{0,25}\?+\s*(?:no\b|nope|wrong|not\b|never|that is not|that isn't|that's not|incorrect|false|hardly|far from|it is not|it isn't|it's not)"
     ),
     re.compile(r"^[\"'”’*_]*\s*[(\[—–-]+\s*(?:wrong|incorrect|false|not (?:correct|right|true)|no\b)"),
     re.compile(
         r"^[^.!?\n]{0,30}[.!,;—–-]+\s*(?:no,? |but )?(?:that|this|it|which)(?:'s| is| was) (?:\w+ly |of course )*"
-        r"(?:wrong|incorrect|false|not (?:right|correct|true|the)|mistaken|a lie|a joke|a mistake|untrue)"
+        r"(?:wrong|incorrect|false|not (?:right|correct|true|so|the (?:answer|right|correct|case|one|result))|mistaken|a lie|a joke|a mistake|untrue)"
     ),
     re.compile(r"^[\"'”’*_)]*[\s.,!—–-]+not\s*[.!]"),
 )
 OPERAND_AFTER = re.compile(
-    r"^[*_)\s]*(?:[+×÷^]|\*(?!\*)|[-−–/](?=\s?[$0-9])|plus\b|minus\b|times\b|multiplied by|divided by)\s*[($]*\s*[0-9a-z]"
+    r"^(?:\*\*|[_)\s])*(?:[+×÷^]|\*(?!\*)|[-/](?=\s?[$0-9])|plus\b|minus\b|times\b|multiplied by|divided by)\s*[($]*\s*"
+    r"(?:[0-9x]|(?:one|two|three|four|five|six|seven|eight|nine|ten)\b)"
 )
 VAGUE_AFTER = re.compile(
     r"^\s?-?(?:ish\b|\s?(?:and a half|and a quarter|point\b|or so\b|or thereabouts|or more\b|or less\b|give or take|\+))"
+)
+LABELLED = re.compile(
+    r"\b(?:page|room|chapter|line|item|option|step|question|problem|figure|table|exercise|section|version) #?$"
 )
 ASKING = re.compile(r"^\W*(?:is|are|was|were|could|would|do|does|did|can|what|which|how|who|when|should|shall|will)\b")
 
@@ -84,6 +89,10 @@ CORRECTED = re.compile(
 ANSWER_HEAD = re.compile(
     rf"\b(?:answer|result|solution|conclusion|(?:correct|right|actual|true|real) \w+)\b(?:[^.,:;\n]{{0,40}})?\s?{_VERB}\s*"
     rf"(?:about|around|roughly|approximately|exactly|actually|therefore|thus|then|indeed|still|also|now|on)?{_OPEN}$"
+)
+ARROW = re.compile(r"[*\s]*(?:→|=>|->)[*\s$]*")
+FILLERS = re.compile(
+    r"^(?:\W|\b(?:so|thus|therefore|then|hence|and|but|or|ok|okay|well|yes|no|sure|now|wait|actually|maybe|perhaps)\b)+"
 )
 RIGHT_AFTER = re.compile(
     r"^[\"'”’)*_]*\s*(?:is|was|'s) (?:the |your |our |in fact |actually |indeed )*(?:final |only )?(?:correct|right|true|actual|real|answer|result)"
@@ -123,13 +132,41 @@ def fault(text: str, mentions: Sequence[Mention], question: str, *, strict: bool
     if not live:
         return next((why for one in right if (why := _denied(text, one, strict=strict))), "only repeats the question")
     wrong = [one for one in mentions if not one.right and _denied(text, one, strict=False) is None]
-    return (
-        _hedged(text, live, wrong)
-        or _answers_otherwise(text, live, wrong)
-        or _contradicted(text, live, wrong)
-        or _taken_back(text, live, wrong)
-        or _one_of_a_list(text, live, wrong)
-    )
+    told = _Told(text, live, wrong)
+    return _hedged(told) or _answers_otherwise(told) or _contradicted(told) or _taken_back(told) or _one_of_a_list(told)
+
+
+@dataclass(frozen=True)
+class _Told:
+    """A text with the mentions in it that nothing denies."""
+
+    text: str
+    live: Sequence[Mention]
+    wrong: Sequence[Mention]
+
+    def rivals(self) -> Iterator[tuple[Mention, Mention]]:
+        """Every pair of a right one and another of its kind."""
+        for one in self.live:
+            for other in self.wrong:
+                if not one.quantity or not other.quantity or one.quantity == other.quantity:
+                    yield one, other
+
+    def head(self, one: Mention) -> str:
+        """What a mention is said of, from the mention before it on: "8 days ago was"; "it" for all that only points."""
+        sentence = _sentence(self.text, one.start)
+        begins = one.start - len(sentence)
+        before = [other.end for other in (*self.live, *self.wrong) if begins < other.end <= one.start]
+        for start in (max(before, default=begins), begins):
+            said = FILLERS.sub("", self.text[start : one.start].strip(" ,:—–(*_\"'$€£₹¥"))
+            pointed = IT.match(f"{said} ")
+            if pointed and len(said) - pointed.end() < 16:
+                return "it"
+        return said
+
+    def is_called_answer(self, one: Mention) -> bool:
+        """Whether a mention is told to be the answer in so many words."""
+        head = ANSWER_HEAD.search(_clause(self.text, one.start)) is not None
+        return head or RIGHT_AFTER.search(self.text[one.end :]) is not None
 
 
 def alternatives(text: str, start: int, end: int) -> bool:
@@ -179,6 +216,8 @@ def _denied(text: str, one: Mention, *, strict: bool) -> str | None:
         return None
     if one.number and (COMPARED.search(clause) or VAGUE_AFTER.search(after)):
         return "is only compared with"
+    if one.number and LABELLED.search(clause):
+        return "only counts something"
     if one.number and OPERAND_AFTER.search(after):
         return "is only calculated with"
     if IF.search(clause):
@@ -200,16 +239,10 @@ def _echoed(text: str, one: Mention, question: str) -> bool:
     return any(len(window) == size + 2 and " ".join(["", *window, ""]) in asked for window in windows)
 
 
-def _rivals(live: Sequence[Mention], wrong: Sequence[Mention]) -> Iterable[tuple[Mention, Mention]]:
-    for one in live:
-        for other in wrong:
-            if not one.quantity or not other.quantity or one.quantity == other.quantity:
-                yield one, other
-
-
-def _hedged(text: str, live: Sequence[Mention], wrong: Sequence[Mention]) -> str | None:
+def _hedged(told: _Told) -> str | None:
     """One of several guesses: nothing but a few words and an "or" between two candidates."""
-    for one, other in _rivals(live, wrong):
+    text = told.text
+    for one, other in told.rivals():
         first, second = sorted((one, other), key=lambda mention: mention.start)
         between = text[first.end : second.start]
         if len(between) > 60 or first.end > second.start:
@@ -226,18 +259,21 @@ def _hedged(text: str, live: Sequence[Mention], wrong: Sequence[Mention]) -> str
     return None
 
 
-def _answers_otherwise(text: str, live: Sequence[Mention], wrong: Sequence[Mention]) -> str | None:
-    """Something else is called the answer, and the right one is not after it."""
+def _answers_otherwise(told: _Told) -> str | None:
+    """Something else is called the answer, or is what "it" is, and the right one is not after it."""
     called = [
-        other
-        for other in wrong
-        if (ANSWER_HEAD.search(_clause(text, other.start)) and _ends(text, other))
-        or RIGHT_AFTER.search(text[other.end :])
+        one
+        for one in told.wrong
+        if _ends(told.text, one) and (told.is_called_answer(one) or (not one.number and told.head(one) == "it"))
     ]
-    own = [one for one in live if ANSWER_HEAD.search(_clause(text, one.start)) or RIGHT_AFTER.search(text[one.end :])]
+    own = [one for one in told.live if told.is_called_answer(one) or told.head(one) == "it" or _copula(told.text, one)]
     if called and not (own and own[-1].start > called[-1].start):
         return "is said, and another is called the answer"
     return None
+
+
+def _copula(text: str, one: Mention) -> bool:
+    return COPULA.search(_clause(text, one.start)) is not None
 
 
 def _ends(text: str, one: Mention) -> bool:
@@ -251,23 +287,15 @@ def _ends(text: str, one: Mention) -> bool:
     )
 
 
-def _head(text: str, one: Mention) -> str:
-    """What a mention is said of: "it is", "8 days ago was"; the same of all that only point."""
-    clause = _clause(text, one.start).strip(" ,:—–(*_\"'$€£₹¥")
-    clause = re.sub(r"^(?:\W|\b(?:so|thus|therefore|then|hence|and|but|ok|okay|well|yes|no|sure|now)\b)+", "", clause)
-    pointed = IT.match(f"{clause} ")
-    return "it" if pointed and len(clause) - pointed.end() < 16 else clause
-
-
-def _contradicted(text: str, live: Sequence[Mention], wrong: Sequence[Mention]) -> str | None:
+def _contradicted(told: _Told) -> str | None:
     """The same is said of something else."""
-    for one, other in _rivals(live, wrong):
-        if other.in_question or not _ends(text, other):
+    for one, other in told.rivals():
+        if other.in_question or not _ends(told.text, other):
             continue
-        head = _head(text, one)
-        if head == _head(text, other) and (
-            COPULA.search(_clause(text, other.start)) if head else _alone(text, one, other)
-        ):
+        head = told.head(one)
+        if head != told.head(other):
+            continue
+        if _copula(told.text, other) if head else _alone(told.text, one, other):
             return "is contradicted"
     return None
 
@@ -279,31 +307,28 @@ def _alone(text: str, *both: Mention) -> bool:
     )
 
 
-def _taken_back(text: str, live: Sequence[Mention], wrong: Sequence[Mention]) -> str | None:
+def _taken_back(told: _Told) -> str | None:
     """A correction to something else follows."""
-    last = live[-1]
-    for other in wrong:
+    text, last = told.text, told.live[-1]
+    for other in told.wrong:
         between = text[last.end : other.start]
-        if other.start > last.end and len(between) < 80 and CORRECTED.search(between) and _ends(text, other):
-            if not (
-                other.in_question
-                or (re.search(r"\b(?:no|really|rather)\b$", between.strip()) and not _ends(text, other))
-            ):
-                return "is taken back"
+        if other.start < last.end or other.in_question or len(between) > 80 or not _ends(text, other):
+            continue
+        if ARROW.fullmatch(between) or CORRECTED.search(between):
+            return "is taken back"
     return None
 
 
-def _one_of_a_list(text: str, live: Sequence[Mention], wrong: Sequence[Mention]) -> str | None:
+def _one_of_a_list(told: _Told) -> str | None:
     """All that is said is a list of candidates."""
-    for one in live:
+    for one in told.live:
         beside = [
             other
-            for other in wrong
+            for other in told.wrong
             if not other.in_question
-            and (
-                LISTED.match(text[other.end : one.start])
-                if other.end <= one.start
-                else LISTED.match(text[one.end : other.start])
+            and (other.start < one.start or _ends(told.text, other))
+            and LISTED.fullmatch(
+                told.text[other.end : one.start] if other.end <= one.start else told.text[one.end : other.start]
             )
         ]
         if not beside:
