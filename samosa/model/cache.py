@@ -48,18 +48,10 @@ class KVCache:
         self.prev_embedding = self.prev_embedding.index_select(0, rows)
         self.rows = rows.numel()
 
-    def copy_prefix(self, source: int, targets: Tensor) -> None:
-        """Give `targets` [n] all that row `source` holds: one prompt, many continuations."""
-        length = int(self.lengths[source])
-        self.k[:, targets, :length] = self.k[:, source : source + 1, :length].clone()
-        self.v[:, targets, :length] = self.v[:, source : source + 1, :length].clone()
+    def begin_with(self, other: KVCache, source: int, targets: Tensor) -> None:
+        """Give rows `targets` [n] all that row `source` of another cache holds: one beginning, many continuations."""
+        length = int(other.lengths[source])
+        self.k[:, targets, :length] = other.k[:, source : source + 1, :length]
+        self.v[:, targets, :length] = other.v[:, source : source + 1, :length]
         self.lengths[targets] = length
-        self.prev_embedding[targets] = self.prev_embedding[source].clone()
-
-    def begin_with(self, other: KVCache) -> None:
-        """Give every row all that row 0 of another cache holds."""
-        length = int(other.lengths[0])
-        self.k[:, :, :length] = other.k[:, :1, :length]
-        self.v[:, :, :length] = other.v[:, :1, :length]
-        self.lengths[:] = length
-        self.prev_embedding[:] = other.prev_embedding[0]
+        self.prev_embedding[targets] = other.prev_embedding[source]

@@ -1,93 +1,55 @@
 """Generation: many conversations in one batch, each with its own seed, limits and tools, over one KV cache.
 
-A row that finishes makes room for the next request at once. Tool calls are recognised by token id, never by text. Their
-results are forced into the row as ordinary tokens, so nothing a tool returns can open or close a turn. Tools run
-between two steps, one after the other: while one waits for the network, so does the batch.
+A row that finishes makes room for the next request at once. What prompts begin with in common is read once and copied.
+Tools run beside the loop: a row that waits for one stands still while the others go on.
+
+The same request gives the same turn, whatever else is in the batch. A matrix product's last bits depend on how many
+rows it has, so where rounding alone could decide the next token, it is decided by one plain pass over the row alone.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from samosa.chat.tokenizer import Tokenizer
-from samosa.chat.tools import Observation, Toolbox, failure
+from samosa.chat.tools import Toolbox
 from samosa.model.cache import KVCache
 from samosa.model.gpt import GPT
-from samosa.model.sampling import sample
+from samosa.model.prefixes import families
+from samosa.model.sampling import Drawn, sample
+from samosa.model.tool_calls import ToolCalls
+from samosa.model.turn import Finished, Marks, Reason, Request, Turn
 
-Reason = Literal["end", "length", "context", "cancelled"]
+__all__ = ["Engine", "Finished", "Reason", "Request"]
+
+T = TypeVar("T")
 
 PREFILL_TOKENS = 16_384  # places of one prefill, padding included: bounds its activations
 PREFILL_SHARE = 8  # rows wait to be prefilled together until they are 1 in this many of the running ones
-TOO_MANY_CALLS = "too many calls in this turn"
-TOO_LONG_CALL = "the call is too long"
-BROKEN_CALL = "the call contains a marker"
-
-
-@dataclass(frozen=True)
-class Request:
-    """One turn to generate: `ids` end with assistant_start.
-
-    max_tokens counts forced tokens too. temperature 0 is greedy; top_k None or 0 is all. max_calls: a further call is
-    not executed and its observation says so. call_budget: tokens a call may have; one more, and it is closed with an
-    error. seed: what is sampled depends on it and on the logits alone. key: handed back. toolbox: instead of the
-    engine's.
-    """
-
-    ids: Sequence[int]
-    max_tokens: int
-    temperature: float = 0.0
-    top_k: int | None = None
-    seed: int = 0
-    max_calls: int = 1
-    call_budget: int = 256
-    key: Hashable = None
-    toolbox: Toolbox | None = None
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A generated turn.
-
-    ids: everything after the prompt, forced tokens and the closing token included; forced: which of them the model did
-    not choose. reason: "end" (assistant_end, or bos), "length" (max_tokens), "context" (the cache is full) or
-    "cancelled". A tool result that does not fit what is left ends the turn: half a result is never forced.
-    """
-
-    id: int
-    ids: list[int]
-    forced: list[bool]
-    reason: Reason
-    key: Hashable = None
 
 
 @dataclass(eq=False)
-class _Row:
-    id: int
-    request: Request
-    toolbox: Toolbox | None
-    slot: int
-    feed: list[int]  # tokens the cache does not hold yet
-    ids: list[int] = field(default_factory=list)
-    forced: list[bool] = field(default_factory=list)
-    call: list[int] | None = None  # tokens of the open call
-    calls: int = 0
+class _Prefix:
+    """A beginning that several waiting requests share; `cache` holds it in row `row` once it was read."""
 
-    def finished(self, reason: Reason) -> Finished:
-        return Finished(self.id, self.ids, self.forced, reason, self.request.key)
+    ids: Sequence[int]
+    cache: KVCache | None = None
+    row: int = 0
 
 
 class Engine:
-    """Generates turns for requests; the order of requests and the number of rows change the speed, not the samples.
+    """Generates turns for requests; the order of requests and the number of rows change the speed, not the turns.
 
-    toolbox None: no tool is run, and python_end is a token like any other. rows: conversations at once; max_length:
-    tokens one may have, prompt included. The model should be in eval mode.
+    (In bf16 they may: there rounding decides too often for anything else to.)
+
+    toolbox None: no tool is run, and python_end is a token like any other. A toolbox is asked one thing at a time.
+    rows: conversations at once; max_length: tokens one may have, prompt included. The model should be in eval mode.
     """
 
     def __init__(
@@ -96,53 +58,56 @@ class Engine:
         if rows < 1 or max_length < 1:
             raise ValueError(f"an engine needs rows and length, not {rows} and {max_length}")
         self._model = model
-        self._tokenizer = tokenizer
+        self._pad = tokenizer.bos
+        self._marks = Marks(tokenizer)
         self._toolbox = toolbox
         self._max_rows = rows
         self._max_length = max_length
-        self._ends = {tokenizer.special("assistant_end"), tokenizer.bos}
-        self._call_start = tokenizer.special("python_start")
-        self._call_end = tokenizer.special("python_end")
-        self._result_start = tokenizer.special("output_start")
-        self._result_end = tokenizer.special("output_end")
-        self._specials = set(tokenizer.specials.values())
         self._next_id = 0
-        self._waiting: deque[_Row] = deque()
-        self._rows: list[_Row] = []
+        self._new: list[Turn] = []  # waiting, and not yet compared with each other
+        self._waiting: deque[Turn] = deque()
+        self._prefixes: dict[int, _Prefix] = {}  # of waiting turns, by their id
+        self._rows: list[Turn] = []
         self._free: list[int] = []  # slots of the cache, the next one to use last
         self._done: list[Finished] = []
         self._cache: KVCache | None = None
+        self._calls = ToolCalls()
 
     def add(self, request: Request) -> int:
         """Queue a request; returns its id. Raises ValueError for an empty prompt or limits below 1."""
         if not request.ids or request.max_tokens < 1 or request.call_budget < 1:
             raise ValueError("a request needs a prompt, and max_tokens and call_budget of at least 1")
-        row = _Row(self._next_id, request, request.toolbox or self._toolbox, -1, list(request.ids))
+        toolbox = request.toolbox or self._toolbox
+        turn = Turn(self._next_id, request, toolbox, self._marks, self._max_length, list(request.ids))
         self._next_id += 1
-        if len(row.feed) >= self._max_length:
-            self._done.append(row.finished("context"))
+        if len(turn.feed) >= self._max_length:
+            self._done.append(turn.finished("context"))
         else:
-            self._waiting.append(row)
-        return row.id
+            self._new.append(turn)
+        return turn.id
 
     @torch.inference_mode()
     def cancel(self, request_id: int) -> bool:
         """Stop a request; the next step returns it as "cancelled". False if it is not under way."""
-        for row in (*self._waiting, *self._rows):
-            if row.id == request_id:
-                if row in self._waiting:
-                    self._waiting.remove(row)
-                    self._done.append(row.finished("cancelled"))
-                else:
-                    self._finish(row, "cancelled")
+        self._look_at_new()
+        for turn in self._waiting:
+            if turn.id == request_id:
+                self._waiting.remove(turn)
+                self._prefixes.pop(turn.id, None)
+                self._done.append(turn.finished("cancelled"))
+                return True
+        for turn in self._rows:
+            if turn.id == request_id:
+                self._calls.forget(turn.id)
+                self._finish(turn, "cancelled")
                 return True
         return False
 
     def generated(self, request_id: int) -> tuple[list[int], list[bool]]:
         """The ids of a running request so far and which were forced; empty while it waits. KeyError otherwise."""
-        for row in (*self._rows, *self._waiting):
-            if row.id == request_id:
-                return list(row.ids), list(row.forced)
+        for turn in (*self._rows, *self._waiting, *self._new):
+            if turn.id == request_id:
+                return list(turn.ids), list(turn.forced)
         raise KeyError(request_id)
 
     def run(self, requests: Iterable[Request]) -> list[Finished]:
@@ -162,10 +127,16 @@ class Engine:
 
     @torch.inference_mode()
     def step(self) -> list[Finished]:
-        """Take in waiting requests, then give every running row one more token; returns what finished."""
+        """Take in waiting requests, then give every row that may run one more token; returns what finished.
+
+        Where all rows wait for tools it waits with them. Raises what a toolbox raised.
+        """
+        self._look_at_new()
         self._take_in()
-        running = [row for row in self._rows if len(row.feed) == 1]
-        unread = [row for row in self._rows if len(row.feed) > 1]
+        self._hear(wait=bool(self._rows) and all(turn.asks is not None for turn in self._rows))
+        ready = [turn for turn in self._rows if turn.asks is None]
+        running = [turn for turn in ready if len(turn.feed) == 1]
+        unread = [turn for turn in ready if len(turn.feed) > 1]
         if unread and len(unread) * PREFILL_SHARE >= len(running):
             for group in _batches(unread):
                 self._prefill(group)
@@ -173,6 +144,21 @@ class Engine:
             self._decode(running)
         done, self._done = self._done, []
         return done
+
+    def _look_at_new(self) -> None:
+        """Queue what was added, those that begin alike behind the first of them."""
+        if not self._new:
+            return
+        places: list[tuple[int, int, Turn]] = []
+        for family in families([turn.feed for turn in self._new]):
+            shared = _Prefix(self._new[family.members[0]].feed[: family.prefix])
+            for member in family.members:
+                turn = self._new[member]
+                places.append((family.members[0] if family.prefix else member, member, turn))
+                if family.prefix:
+                    self._prefixes[turn.id] = shared
+        self._waiting.extend(turn for _, _, turn in sorted(places, key=lambda place: place[:2]))
+        self._new = []
 
     def _take_in(self) -> None:
         """Give free slots to waiting requests; make the cache larger or smaller where that pays."""
@@ -182,10 +168,32 @@ class Engine:
             self._resize(min(self._max_rows, max(wanted, 2 * held)))
         elif not self._waiting and 3 * wanted <= held:
             self._resize(wanted)
+        begun: dict[_Prefix, list[Turn]] = {}
         while self._waiting and self._free:
-            row = self._waiting.popleft()
-            row.slot = self._free.pop()
-            self._rows.append(row)
+            turn = self._waiting.popleft()
+            turn.slot = self._free.pop()
+            self._rows.append(turn)
+            if turn.id in self._prefixes:
+                begun.setdefault(self._prefixes.pop(turn.id), []).append(turn)
+        if begun:
+            self._begin(begun)
+
+    def _begin(self, begun: dict[_Prefix, list[Turn]]) -> None:
+        """Copy into new rows what they begin with, after reading what was not read before."""
+        assert self._cache is not None
+        for group in _groups([prefix for prefix in begun if prefix.cache is None], lambda prefix: len(prefix.ids)):
+            cache = self._new_cache(len(group), len(group[-1].ids))
+            self._read([prefix.ids for prefix in group], cache, None)
+            for row, prefix in enumerate(group):
+                prefix.cache, prefix.row = cache, row
+        for prefix, turns in begun.items():
+            assert prefix.cache is not None
+            self._cache.begin_with(prefix.cache, prefix.row, self._index(turns))
+            for turn in turns:
+                turn.feed = turn.feed[len(prefix.ids) :]
+
+    def _new_cache(self, rows: int, length: int) -> KVCache:
+        return KVCache(self._model.config, rows, length, dtype=self._model.dtype, device=self._model.device)
 
     def _resize(self, size: int) -> None:
         """A cache of `size` rows with the running rows first."""
@@ -195,127 +203,111 @@ class Engine:
             old.compact(self._index(self._rows))
             self._cache = old
         elif size > 0:
-            new = KVCache(
-                self._model.config, size, self._max_length, dtype=self._model.dtype, device=self._model.device
-            )
+            new = self._new_cache(size, self._max_length)
             if old is not None and kept > 0:
                 index = self._index(self._rows)
                 new.k[:, :kept], new.v[:, :kept] = old.k[:, index], old.v[:, index]
                 new.lengths[:kept], new.prev_embedding[:kept] = old.lengths[index], old.prev_embedding[index]
             self._cache = new
-        for slot, row in enumerate(self._rows):
-            row.slot = slot
+        for slot, turn in enumerate(self._rows):
+            turn.slot = slot
         self._free = list(range(size - 1, kept - 1, -1))
 
-    def _index(self, rows: list[_Row]) -> Tensor:
-        return torch.tensor([row.slot for row in rows], device=self._model.device)
+    def _index(self, turns: list[Turn]) -> Tensor:
+        return torch.tensor([turn.slot for turn in turns], device=self._model.device)
 
-    def _prefill(self, rows: list[_Row]) -> None:
-        """Read many tokens of each row at once: its prompt, or a tool's result."""
-        counts = [len(row.feed) for row in rows]
-        padded = [row.feed + [self._tokenizer.bos] * (max(counts) - len(row.feed)) for row in rows]
+    def _read(self, rows: Sequence[Sequence[int]], cache: KVCache, index: Tensor | None) -> Tensor:
+        """Append tokens to rows `index` of a cache (None: all); logits [n, V] behind the last of each."""
+        counts = [len(row) for row in rows]
+        padded = [[*row, *[self._pad] * (max(counts) - len(row))] for row in rows]
         device = self._model.device
-        logits = self._model(
-            torch.tensor(padded, device=device),
-            cache=self._cache,
-            lengths=torch.tensor(counts, device=device),
-            rows=self._index(rows),
+        return self._model(
+            torch.tensor(padded, device=device), cache=cache, lengths=torch.tensor(counts, device=device), rows=index
         )
-        self._choose(rows, logits)
 
-    def _decode(self, rows: list[_Row]) -> None:
-        """Read one token of each of `rows`; the other slots of the cache stand still."""
+    def _prefill(self, turns: list[Turn]) -> None:
+        """Read many tokens of each row at once: its prompt, or a tool's result."""
         assert self._cache is not None
-        ids, lengths = [[self._tokenizer.bos]] * self._cache.rows, [0] * self._cache.rows
-        for row in rows:
-            ids[row.slot], lengths[row.slot] = row.feed, 1
+        self._choose(turns, self._read([turn.feed for turn in turns], self._cache, self._index(turns)))
+
+    def _decode(self, turns: list[Turn]) -> None:
+        """Read one token of each of `turns`; the other slots of the cache stand still."""
+        assert self._cache is not None
+        ids, lengths = [[self._pad]] * self._cache.rows, [0] * self._cache.rows
+        for turn in turns:
+            ids[turn.slot], lengths[turn.slot] = turn.feed, 1
         device = self._model.device
         logits = self._model(
             torch.tensor(ids, device=device), cache=self._cache, lengths=torch.tensor(lengths, device=device)
         )
-        self._choose(rows, logits[self._index(rows)])
+        self._choose(turns, logits[self._index(turns)])
 
-    def _choose(self, rows: list[_Row], logits: Tensor) -> None:
+    def _choose(self, turns: list[Turn], logits: Tensor) -> None:
         """Sample the next token of each row from logits [n, V] and act on it."""
-        logits[:, self._result_start] = float("-inf")  # only a tool speaks there
-        tokens = sample(
+        drawn = self._draw(turns, logits)
+        sure = self._model.dtype in (torch.float32, torch.float64)
+        for turn, token, close in zip(turns, drawn.tokens, drawn.close, strict=True):
+            if close and sure:
+                token = self._decide(turn)
+            reason = turn.accept(token)
+            if reason is not None:
+                self._finish(turn, reason)
+            elif turn.asks is not None:
+                assert turn.toolbox is not None
+                self._calls.ask(turn.id, turn.toolbox, turn.asks)
+
+    def _draw(self, turns: list[Turn], logits: Tensor) -> Drawn:
+        logits[:, self._marks.result_start] = float("-inf")  # only a tool speaks there
+        return sample(
             logits,
-            temperatures=[row.request.temperature for row in rows],
-            top_ks=[row.request.top_k for row in rows],
-            seeds=[row.request.seed for row in rows],
-            places=[len(row.ids) for row in rows],
+            temperatures=[turn.request.temperature for turn in turns],
+            top_ks=[turn.request.top_k for turn in turns],
+            seeds=[turn.request.seed for turn in turns],
+            places=[len(turn.ids) for turn in turns],
         )
-        for row, token in zip(rows, tokens, strict=True):
-            self._accept(row, token)
 
-    def _accept(self, row: _Row, token: int) -> None:
-        row.ids.append(token)
-        row.forced.append(False)
-        row.feed = [token]
-        if token in self._ends:
-            self._finish(row, "end")
-        elif not self._has_room(row, 0):
-            return
-        elif row.toolbox is None:
-            pass
-        elif row.call is None:
-            if token == self._call_start:
-                row.call = []
-        elif token == self._call_end:
-            self._force(row, [], self._answer(row, row.toolbox))
-        else:
-            row.call.append(token)
-            if len(row.call) > row.request.call_budget:
-                row.calls += 1
-                self._force(row, [self._call_end], failure(TOO_LONG_CALL))
+    def _decide(self, turn: Turn) -> int:
+        """The next token of a row by itself, from its first token on: the same bits whatever runs beside it."""
+        ids = [*turn.request.ids, *turn.ids]
+        return self._draw([turn], self._read([ids], self._new_cache(1, len(ids)), None)).tokens[0]
 
-    def _answer(self, row: _Row, toolbox: Toolbox) -> Observation:
-        """The observation for the row's open call, which is run only if it may be."""
-        assert row.call is not None
-        row.calls += 1
-        if row.calls > row.request.max_calls:
-            return failure(TOO_MANY_CALLS)
-        if not self._specials.isdisjoint(row.call):
-            return failure(BROKEN_CALL)
-        return toolbox.run(self._tokenizer.decode(row.call))
+    def _hear(self, *, wait: bool) -> None:
+        """Give the rows what their tools answered."""
+        waiting = {turn.id: turn for turn in self._rows if turn.asks is not None}
+        while waiting and len(self._calls):
+            heard = self._calls.answers(wait=wait)
+            mine = [(waiting.pop(number), answer) for number, answer in heard if number in waiting]
+            for turn, observation in mine:
+                reason = turn.observe(observation)
+                if reason is not None:
+                    self._finish(turn, reason)
+            if mine or not wait:
+                return
 
-    def _force(self, row: _Row, before: list[int], observation: Observation) -> None:
-        """Put an observation into the row: between markers, as ordinary text."""
-        forced = [*before, self._result_start, *self._tokenizer.encode(observation.payload), self._result_end]
-        row.call = None
-        if self._has_room(row, len(forced)):
-            row.ids += forced
-            row.forced += [True] * len(forced)
-            row.feed += forced
-
-    def _has_room(self, row: _Row, more: int) -> bool:
-        """Whether the row may take `more` tokens and then sample another; finishes the row if not."""
-        if len(row.ids) + more >= row.request.max_tokens:
-            self._finish(row, "length")
-        elif len(row.request.ids) + len(row.ids) + more >= self._max_length:
-            self._finish(row, "context")
-        else:
-            return True
-        return False
-
-    def _finish(self, row: _Row, reason: Reason) -> None:
+    def _finish(self, turn: Turn, reason: Reason) -> None:
         assert self._cache is not None
-        self._rows.remove(row)
-        self._cache.reset_row(row.slot)
-        self._free.append(row.slot)
-        self._done.append(row.finished(reason))
+        self._rows.remove(turn)
+        self._cache.reset_row(turn.slot)
+        self._free.append(turn.slot)
+        self._done.append(turn.finished(reason))
 
 
-def _batches(rows: list[_Row]) -> list[list[_Row]]:
-    """Rows that are read together: fresh ones apart from others, similar lengths side by side, none too large."""
-    batches: list[list[_Row]] = []
-    for fresh in (True, False):
-        group: list[_Row] = []
-        for row in sorted((row for row in rows if fresh is (not row.ids)), key=lambda row: len(row.feed)):
-            if group and (len(group) + 1) * len(row.feed) > PREFILL_TOKENS:
-                batches.append(group)
-                group = []
-            group.append(row)
-        if group:
-            batches.append(group)
-    return batches
+def _batches(turns: list[Turn]) -> list[list[Turn]]:
+    """Rows that are read together: fresh ones apart from others."""
+    fresh = [turn for turn in turns if not turn.ids]
+    return [*_groups(fresh, _unread), *_groups([turn for turn in turns if turn.ids], _unread)]
+
+
+def _unread(turn: Turn) -> int:
+    return len(turn.feed)
+
+
+def _groups(things: list[T], length: Callable[[T], int]) -> list[list[T]]:
+    """Things of similar length side by side, the longest last, no group larger than PREFILL_TOKENS when padded."""
+    groups: list[list[T]] = []
+    for thing in sorted(things, key=length):
+        if groups and (len(groups[-1]) + 1) * length(thing) <= PREFILL_TOKENS:
+            groups[-1].append(thing)
+        else:
+            groups.append([thing])
+    return groups

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -18,10 +17,10 @@ from samosa.chat.tokenizer import Tokenizer
 from samosa.model.cache import KVCache
 from samosa.model.decode import BranchStep, CacheStep
 from samosa.model.gpt import GPT
+from samosa.model.prefixes import families
 
 BATCH_TOKENS = 8_192  # places of one batch, continuations and padding included: bounds the cache and the activations
 BRANCH_TOKENS = 512  # of one row's continuations: beyond that, masked work costs more than another row
-SHARED_TOKENS = 32  # a shorter beginning is not worth a reading of its own
 LOGITS = 1 << 24  # numbers of logits held at a time: 64 MB in fp32
 
 Item = tuple[Sequence[int], Sequence[int]]
@@ -49,14 +48,6 @@ class _Row:
     size: int = 0  # tokens of them that are read
 
 
-@dataclass(frozen=True)
-class _Family:
-    """Rows whose contexts share their first `prefix` tokens."""
-
-    prefix: int
-    rows: list[_Row]
-
-
 def score(model: GPT, tokenizer: Tokenizer, items: Sequence[Item], *, batch_tokens: int = BATCH_TOKENS) -> list[Score]:
     """The score of each item (context ids, continuation ids), in their order.
 
@@ -78,13 +69,15 @@ def scores(
         if not context or not continuation:
             raise ValueError(f"item {number}: a context and a continuation have at least one token each")
     pad = tokenizer.bos
-    for family in _families(_rows(items)):
+    rows = _rows(items)
+    for family in families([row.context for row in rows]):
+        members = [rows[member] for member in family.members]
         prefix = None
         if family.prefix:
             prefix = KVCache(model.config, 1, family.prefix, dtype=model.dtype, device=model.device)
-            _read_rows(model, [family.rows[0].context[: family.prefix]], prefix, pad)
-        for rows in _batches(family, batch_tokens):
-            yield from _score_batch(model, items, rows, _cache(model, rows, prefix), family.prefix, pad)
+            _read_rows(model, [members[0].context[: family.prefix]], prefix, pad)
+        for batch in _batches(members, batch_tokens):
+            yield from _score_batch(model, items, batch, _cache(model, batch, prefix), family.prefix, pad)
 
 
 def _rows(items: Sequence[Item]) -> list[_Row]:
@@ -102,38 +95,9 @@ def _rows(items: Sequence[Item]) -> list[_Row]:
     return rows
 
 
-def _families(rows: list[_Row]) -> list[_Family]:
-    """Rows by the beginning that they share, where sharing saves more than reading it apart costs; the rest as one."""
-    rows = sorted(rows, key=lambda row: tuple(row.context))
-    # Of a row at least one token is left to read, for what comes after it is predicted there.
-    common = [0] + [_common(a.context, b.context) for a, b in pairwise(rows)]
-    families, alone = [], []
-    ranges = [(0, len(rows))]
-    while ranges:
-        low, high = ranges.pop()
-        if high - low < 2:
-            alone += rows[low:high]
-            continue
-        prefix = min(common[low + 1 : high])
-        cuts = [low, *(i for i in range(low + 1, high) if common[i] == prefix), high]
-        parts = [(a, b) for a, b in pairwise(cuts)]
-        saved_apart = sum((b - a - 1) * min(common[a + 1 : b], default=0) for a, b in parts)
-        if prefix < SHARED_TOKENS or saved_apart > (high - low - 1) * prefix:
-            ranges += parts
-        else:
-            families.append(_Family(prefix, rows[low:high]))
-    return [*families, _Family(0, alone)] if alone else families
-
-
-def _common(a: Sequence[int], b: Sequence[int]) -> int:
-    """How many tokens two contexts share at their beginning, short of the whole of either."""
-    most = min(len(a), len(b)) - 1
-    return next((i for i in range(most) if a[i] != b[i]), most)
-
-
-def _batches(family: _Family, batch_tokens: int) -> Iterator[list[_Row]]:
+def _batches(rows: list[_Row], batch_tokens: int) -> Iterator[list[_Row]]:
     """Rows that are read together, the longest first; at least one."""
-    rows = sorted(family.rows, key=lambda row: (len(row.context), row.size), reverse=True)
+    rows = sorted(rows, key=lambda row: (len(row.context), row.size), reverse=True)
     batch: list[_Row] = []
     widest = 0
     for row in rows:
@@ -151,7 +115,7 @@ def _cache(model: GPT, rows: list[_Row], prefix: KVCache | None) -> KVCache:
     length = max(len(row.context) for row in rows) + max(row.size for row in rows)
     cache = KVCache(model.config, len(rows), length, dtype=model.dtype, device=model.device)
     if prefix is not None:
-        cache.begin_with(prefix)
+        cache.begin_with(prefix, 0, torch.arange(len(rows), device=model.device))
     return cache
 
 

@@ -10,7 +10,7 @@ from tests.eval.turns import ids_and_forced
 
 
 class Puppet:
-    """Follows one script of ids for each prompt; knows its place from the cache, as a model does."""
+    """Follows one script of ids for each prompt; knows what it read from the cache, as a model does."""
 
     dtype, device = torch.float32, torch.device("cpu")
 
@@ -27,13 +27,14 @@ class Puppet:
         for i, slot in enumerate(range(len(ids)) if rows is None else rows.tolist()):
             if lengths[i] == 0:
                 continue
-            if cache.lengths[slot] == 0:
-                cache.prev_embedding[slot, 0] = self.prompts.index(tuple(ids[i, : lengths[i]].tolist()))
-            cache.lengths[slot] += lengths[i]
-            which = int(cache.prev_embedding[slot, 0])
-            # Where its script is over, it goes on ending the turn.
-            place = int(cache.lengths[slot]) - len(self.prompts[which])
-            logits[i, self.turns[which][min(place, len(self.turns[which]) - 1)]] = 9.0
+            held, more = int(cache.lengths[slot]), int(lengths[i])
+            cache.k[0, slot, held : held + more, 0, 0] = ids[i, :more].to(cache.k.dtype)
+            cache.lengths[slot] += more
+            read = tuple(int(token) for token in cache.k[0, slot, : held + more, 0, 0])
+            for prompt, turn in zip(self.prompts, self.turns, strict=True):
+                if read[: len(prompt)] == prompt:
+                    # Where its script is over, it goes on ending the turn.
+                    logits[i, turn[min(len(read) - len(prompt), len(turn) - 1)]] = 9.0
         return logits
 
 

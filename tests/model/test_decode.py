@@ -65,10 +65,10 @@ def test_a_freed_row_forgets_its_old_tokens():
 def test_a_row_and_its_copies_and_a_smaller_cache_go_on_alike():
     model = tiny_model()
     expected = whole(model)
-    cache = KVCache(model.config, rows=3, length=60, dtype=torch.float64)
+    cache, other = (KVCache(model.config, rows=3, length=60, dtype=torch.float64) for _ in range(2))
     with torch.no_grad():
-        model(TOKENS[:1, :20], cache=cache, rows=torch.tensor([0]))
-        cache.copy_prefix(0, torch.tensor([1, 2]))
+        model(TOKENS[:1, :20], cache=other, rows=torch.tensor([1]))
+        cache.begin_with(other, 1, torch.tensor([0, 2]))
         cache.compact(torch.tensor([2, 0]))
         logits = model(TOKENS[[0, 0], 20:21], cache=cache)
     torch.testing.assert_close(logits, expected[[0, 0], [20, 20]], atol=1e-9, rtol=0)

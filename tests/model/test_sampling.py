@@ -11,7 +11,7 @@ from samosa.model.sampling import GAMMA, _mix, sample, uniforms
 
 def draw(logits, n, *, temperature=1.0, top_k=None, seed=0):
     rows = torch.tensor([logits], dtype=torch.float32).expand(n, -1)
-    return sample(rows, temperatures=[temperature] * n, top_ks=[top_k] * n, seeds=[seed] * n, places=range(n))
+    return sample(rows, temperatures=[temperature] * n, top_ks=[top_k] * n, seeds=[seed] * n, places=range(n)).tokens
 
 
 def test_the_generator_is_splitmix64():
@@ -59,8 +59,8 @@ def test_a_huge_temperature_draws_from_all_that_is_not_masked(temperature):
 def test_a_tiny_temperature_does_not_change_the_rows_beside_it():
     logits = torch.randn(64, 40, generator=torch.Generator().manual_seed(0))
     usual = {"top_ks": [None] * 64, "seeds": range(64), "places": [0] * 64}
-    alone = sample(logits, temperatures=[0.8] * 64, **usual)
-    mixed = sample(logits, temperatures=[1e-308, *[0.8] * 63], **usual)
+    alone = sample(logits, temperatures=[0.8] * 64, **usual).tokens
+    mixed = sample(logits, temperatures=[1e-308, *[0.8] * 63], **usual).tokens
     assert mixed == [int(logits[0].argmax()), *alone[1:]]
 
 
@@ -90,7 +90,7 @@ def test_a_rows_draw_does_not_depend_on_its_company():
         "seeds": [1, 2, 3, 4, 5, 5],
         "places": [0, 9, 1, 4, 7, 7],
     }
-    together = sample(logits.clone(), **settings)
+    together = sample(logits.clone(), **settings).tokens
     for order in ([3], [5, 0], [2, 1, 4]):
         chosen = {name: [values[i] for i in order] for name, values in settings.items()}
-        assert sample(logits[order], **chosen) == [together[i] for i in order]
+        assert sample(logits[order], **chosen).tokens == [together[i] for i in order]
