@@ -191,14 +191,18 @@ def _replaced(anchor: Anchor, texts: Mapping[str, str]) -> Anchor:
     kept = {"name", "category", "draw", "system"}
     return anchor.model_copy(
         update={
-            name: _named(value, put) if name == "contrast" else put(value) for name, value in anchor if name not in kept
+            name: _contrasted(value, put) if name == "contrast" else put(value)
+            for name, value in anchor
+            if name not in kept
         }
     )
 
 
-def _named(contrast: Contrast | None, put: Any) -> Contrast | None:
-    """The contrast with its names replaced; what is swapped for what stays."""
-    return contrast and contrast.model_copy(update={"names": put(contrast.names)})
+def _contrasted(contrast: Contrast | None, put: Any) -> Contrast | None:
+    if contrast is None:
+        return None
+    swap = {put(text): put(other) for text, other in contrast.swap.items()}
+    return contrast.model_copy(update={"names": put(contrast.names), "swap": swap})
 
 
 def _instance(anchor: Anchor) -> Drawn:
