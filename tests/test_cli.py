@@ -16,7 +16,7 @@ from samosa.errors import BadInput, NotReady
 COMMANDS = ["phase-a", "sft", "pretrain", "cpt", "extend"]
 COMMANDS += ["attach", "profile", "doctor"]
 COMMANDS += ["gen-data", "filter", "dedup", "fence", "mix", "pull", "tokenize", "tokenizer"]
-COMMANDS += ["eval", "compare", "criteria", "chat", "inspect"]
+COMMANDS += ["eval", "compare", "criteria", "report", "chat", "inspect"]
 
 
 @pytest.fixture

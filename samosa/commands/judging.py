@@ -65,6 +65,22 @@ def criteria(
     return reached.run(options_of(recipe=recipe, sets=sets, tag=tag, json=json, verbose=verbose))
 
 
+@app.command("report", cls=Command)
+def report(
+    tag: Annotated[
+        str | None, typer.Option("--tag", metavar="TAG[@STEP]", help="Choose the run; without it the latest")
+    ] = None,
+    recipe: flags.Recipe = None,
+    sets: flags.Sets = None,
+    json: flags.Json = False,
+    verbose: flags.Verbose = 0,
+) -> int:
+    """Write a page of pictures about a run, runs/TAG/report.html"""
+    from samosa.phases import reporting
+
+    return reporting.run(options_of(recipe=recipe, sets=sets, tag=tag, json=json, verbose=verbose))
+
+
 @app.command("chat", cls=Command)
 def chat(
     tag: flags.Checkpoint,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from samosa import console, home
 from samosa.config import Options, load
@@ -29,6 +28,7 @@ from samosa.phases.data_stages import (
 )
 from samosa.phases.fit import Machine, sft_stage
 from samosa.phases.init import Init, checkpoint_of, find_init, made_by, with_windows
+from samosa.phases.lineage import ancestors
 from samosa.phases.settings import PhaseA, Pretrain, Sft
 from samosa.phases.sizes import Context, Size, cpu_size
 from samosa.phases.stage import Facts, Outcome, Stage, Work
@@ -184,26 +184,7 @@ def publish_stage(to: str, model: Stage, mix: Stage, score: Stage) -> Stage:
 
 def lineage(ref: home.CheckpointRef) -> list[str]:
     """The checkpoints a model descends from, oldest first, as far as their metas tell."""
-    names: list[str] = []
-    while ref.name not in names:
-        names.insert(0, ref.name)
-        parent = _parent(ref)
-        if parent is None:
-            break
-        try:
-            ref = home.find_checkpoint(parent)
-        except BadInput:  # it is no longer here; its name is known all the same
-            names.insert(0, parent.split("/")[-1])
-            break
-    return names
-
-
-def _parent(ref: home.CheckpointRef) -> str | None:
-    try:
-        meta: dict[str, Any] = json.loads(ref.meta_path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return (meta.get("samosa") or {}).get("init")
+    return [name for name, _ in ancestors(ref)]
 
 
 def _ended(cfg: PhaseA, options: Options, outcome: Outcome) -> str | None:

@@ -1,0 +1,211 @@
+"""`samosa report`: one page about a run, from what lies in the home; nothing is run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from samosa import console, home
+from samosa.config import Options, load
+from samosa.errors import BadInput, NotReady
+from samosa.eval import criteria, guards, history
+from samosa.eval.criteria import Criterion
+from samosa.eval.history import Line
+from samosa.eval.report import curves, samples
+from samosa.eval.report.facts import Comparand, Lineage, Missing
+from samosa.eval.report.page import Subject, write
+from samosa.eval.report.scores import SUITES
+from samosa.eval.settings import Criteria, FullEvaluation
+from samosa.home import CheckpointRef
+from samosa.phases.lineage import lineage
+
+FILE = "report.html"
+
+
+def run(options: Options) -> int:
+    """Write runs/<tag>/report.html about `options.tag`, or about the run that was touched last; always 0.
+
+    Raises BadInput for a tag of which nothing is known here.
+    """
+    settings = load(FullEvaluation, "full", recipe=options.recipe, sets=options.sets)
+    subject = about(options.tag or _latest(), settings)
+    path = home.run_dir(subject.tag) / FILE
+    write(path, subject)
+    missing = {part: [vars(one) for one in gaps] for part, gaps in subject.missing.items() if gaps}
+    if options.json:
+        console.emit_json({"tag": subject.tag, "name": subject.name, "report": str(path), "missing": missing})
+    for part, gaps in subject.missing.items():
+        for gap in gaps:
+            console.say(f"  {part}: {gap.what}")
+    console.say(f"report: {path}")
+    following = next((gap.command for gaps in subject.missing.values() for gap in gaps if gap.command), None)
+    console.say(f"next: {following or f'samosa chat --tag {subject.name}'}")
+    return 0
+
+
+def about(name: str, settings: FullEvaluation) -> Subject:
+    """Gather what is known of `tag` or `tag@step`. Raises BadInput where that is nothing."""
+    tag, ref = _checkpoint(name)
+    own = ref.name if ref is not None else tag
+    metrics = curves.read(home.run_dir(tag) / "metrics.jsonl")
+    kept = history.lines()
+    lines, gap = _judged(tag, ref, kept)
+    ancestry = lineage(tag, ref)
+    if ref is None and not lines and not metrics.steps and not ancestry.nodes:
+        raise BadInput(f"nothing is known of {name} here", hint=_have())
+    comparand, shared = _comparand(own, lines, ancestry, settings.full.champion)
+    before, after = samples.read([old for old, _ in shared]), samples.read([line for line in lines if _asks(line)])
+    confidence = settings.criteria.confidence
+    goals, unknown = _goals(lines, settings.criteria)
+    tags = [*(node.name.split("@")[0] for node in ancestry.nodes), tag]
+    order = list(dict.fromkeys([comparand.name.split("@")[0], *tags] if comparand.name else tags))
+    subject = Subject(
+        tag=tag,
+        name=history.label(lines[-1]) if lines else own,
+        metrics=metrics,
+        lines=lines,
+        record=[line for line in kept if line["tag"] in order],
+        order=order,
+        lineage=ancestry,
+        before=before,
+        after=after,
+        comparand=comparand,
+        change=samples.comparison(before, after, confidence=confidence),
+        confidence=confidence,
+        goals=goals,
+    )
+    subject.missing.update(_gaps(subject, ref, [*gap, *unknown]))
+    return subject
+
+
+def _checkpoint(name: str) -> tuple[str, CheckpointRef | None]:
+    """The tag, and its checkpoint if it is here. Raises BadInput for what is no name, and for a step that is not."""
+    match = home.NAME.fullmatch(name)
+    if match is None or home.TAG.fullmatch(match["tag"]) is None:
+        raise BadInput(f"{name!r} is not the name of a checkpoint", hint="write tag or tag@step")
+    if not any(home.list_checkpoints(kind, match["tag"]) for kind in home.FOLDERS):
+        return match["tag"], None
+    return match["tag"], home.find_checkpoint(name)
+
+
+def _latest() -> str:
+    """The tag of the run that was written to last."""
+    folder = home.root() / "runs"
+    runs = [path for path in folder.iterdir() if home.TAG.fullmatch(path.name)] if folder.is_dir() else []
+    touched = {path: _touched(path) for path in runs}
+    found = max(runs, key=lambda path: (touched[path], path.name), default=None)
+    if found is None:
+        raise BadInput("there are no runs here to report on", hint=_have())
+    return found.name
+
+
+def _touched(directory: Path) -> float:
+    files = [path for path in (*directory.iterdir(), *directory.glob("eval/*")) if path.name != FILE and path.is_file()]
+    return max((path.stat().st_mtime for path in files), default=0.0)
+
+
+def _have() -> str:
+    folder = home.root() / "runs"
+    runs = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    return (
+        f"have: {', '.join(runs)}" if runs else f"there are no runs in {home.root()}; samosa phase-a -r tiny makes one"
+    )
+
+
+def _judged(tag: str, ref: CheckpointRef | None, kept: Sequence[Line]) -> tuple[list[Line], list[Missing]]:
+    """The evaluations of the checkpoint; where it has none those of the tag's last judged weights, and a note."""
+    own = [line for line in kept if line["tag"] == tag and (ref is None or line.get("kind") == ref.kind)]
+    if not own:
+        return [], []
+    if ref is None or any(line.get("step") == ref.step for line in own):
+        return _standing(history.of(tag if ref is None else f"{ref.kind}/{ref.name}")), []
+    lines = _standing(history.of(f"{ref.kind}/{tag}"))
+    note = f"{ref.name} was not judged yet: everything about answers below is of {history.label(lines[-1])}"
+    return lines, [Missing(note, f"samosa eval --tag {ref.name}")]
+
+
+def _standing(lines: Sequence[Line]) -> list[Line]:
+    """Those whose samples no later evaluation has written over: asking the same again counts once."""
+    last = {line.get("samples"): line for line in lines}
+    return [line for line in lines if "samples" not in line or line is last[line["samples"]]]
+
+
+def _asks(line: Line) -> bool:
+    return line.get("suite") in SUITES and "samples" in line
+
+
+def _comparand(
+    own: str, lines: Sequence[Line], ancestry: Lineage, champion: str
+) -> tuple[Comparand, list[tuple[Line, Line]]]:
+    """What to compare with: the champion, else the nearest ancestor, that was asked the same. And those evaluations."""
+    asked = [line for line in lines if _asks(line)]
+    parents = [node.name for node in reversed(ancestry.nodes[:-1])]
+    candidates = [(champion, "the champion")] if champion and champion != own.split("@")[0] else []
+    candidates += [(parent, "which it was trained from") for parent in parents]
+    for name, why in candidates:
+        try:
+            theirs = history.of(name)
+        except BadInput:
+            continue
+        shared = history.shared([line for line in _standing(theirs) if _asks(line)], asked)
+        if shared:
+            return Comparand(history.label(shared[-1][0]), why), shared
+    if not asked or not candidates:
+        return Comparand(), []
+    name, last = candidates[0][0], asked[-1]
+    again = f"samosa eval --tag {name} --suite {last['suite']} --seed {last['seed']}"
+    return Comparand(missing=Missing(f"there is no before: {name} was not asked the same", again)), []
+
+
+def _goals(lines: Sequence[Line], wanted: Criteria) -> tuple[list[Criterion], list[Missing]]:
+    if not any(_asks(line) for line in lines):
+        return [], []
+    try:
+        return criteria.judge(history.label(lines[-1]), lines, wanted), []
+    except NotReady as problem:
+        return [], [Missing.of(problem)]
+
+
+def _gaps(subject: Subject, ref: CheckpointRef | None, gate: list[Missing]) -> dict[str, list[Missing]]:
+    """What each section lacks, with the command that makes it; in the order of the page."""
+    name, base = subject.name, ref is not None and ref.kind == "base"
+    ask = f"samosa eval --tag {name} --suite {'core' if base else 'full'}"
+    unasked = (
+        [] if any(_asks(line) for line in subject.lines) or base else [Missing(f"{name} was asked nothing yet", ask)]
+    )
+    if not subject.lines and base:
+        gate = [*gate, Missing(f"{name} is a base model that was not judged yet", ask)]
+    elif not unasked and not base and not any(line["suite"] == "full" for line in subject.lines):
+        gate = [*gate, Missing("the full suite was not asked yet", ask)]
+    problems = [Missing.of(one) for one in (*subject.after.problems, *subject.before.problems)]
+    return {
+        "training": _no_training(subject),
+        "gate": [*unasked, *gate],
+        "categories": unasked,
+        "turns": unasked or [Missing.of(one) for one in subject.after.problems],
+        "manner": unasked or _no_manner(subject, ask),
+        "samples": unasked or problems or ([subject.comparand.missing] if subject.comparand.missing else []),
+        "cost": _no_dollars(subject),
+        "lineage": [] if subject.lineage.nodes else [Missing(f"runs/{subject.tag}/run.json is not here", "")],
+    }
+
+
+def _no_training(subject: Subject) -> list[Missing]:
+    path = home.run_dir(subject.tag) / "metrics.jsonl"
+    if not subject.metrics.steps:
+        return [Missing(f"{path} is not here: copy runs/{subject.tag} from where it was trained", "")]
+    if subject.metrics.bpb is None:
+        return [
+            Missing("nothing was validated on the way", f"samosa sft --tag {subject.tag} --set train.eval_every=50")
+        ]
+    return []
+
+
+def _no_manner(subject: Subject, ask: str) -> list[Missing]:
+    if any(one.one.category in guards.CATEGORIES for one in subject.after.told) or not subject.after.told:
+        return []
+    return [Missing("nothing was asked that is answered freely", ask)]
+
+
+def _no_dollars(subject: Subject) -> list[Missing]:
+    if not subject.lineage.nodes or any(node.dollars is not None for node in subject.lineage.nodes):
+        return []
+    return [Missing("no run knew a price, so no dollars were counted", "--set estimates.dollars_per_gpu_hour=2.5")]
