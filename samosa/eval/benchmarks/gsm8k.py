@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from samosa.eval.answers import numbers
+from samosa.eval.numbers import numbers
 from samosa.eval.benchmarks.data import Row
 
 STRICT = re.compile(r"#### ?(-?[$]?[0-9.,]+)")  # nanochat's, with a dollar sign before the number or none

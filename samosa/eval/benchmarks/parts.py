@@ -147,7 +147,7 @@ def _gsm8k(cfg: Benchmarks, seed: int, again: str) -> list[Part]:
     source = cfg.gsm8k
     place = Place("gsm8k", source, source.config, source.split, several=False)
     problems: list[Problem] = drawn(read(place, _numbered(gsm8k.problem), again=again), source.limit, seed)
-    asking = source.model_dump(include={"max_tokens", "max_calls", "votes", "temperature"})
+    asking = source.model_dump(include={"system", "max_tokens", "max_calls", "votes", "temperature"})
 
     def part(tools: Tools) -> Part:
         about = [asking, [[one.id, one.doc] for one in problems]]

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 
 from samosa.config import Recipe
 from samosa.eval.settings import FullEvaluation
@@ -12,6 +12,7 @@ SUITES: tuple[Suite, ...] = ("core", "mmlu", "arc", "gsm8k")
 Form = Literal["chat", "letter", "continuation"]
 Tools = Literal["on", "off"]
 Reading = Literal["strict", "flexible"]
+System = Literal["none", "default", "think"]
 
 
 class Asking(Recipe):
@@ -63,6 +64,8 @@ class Gsm8k(Source):
     """The part of the data set."""
     tools: list[Tools] = Field(min_length=1)
     """With the calculator, without it, or both; the first is the one that counts."""
+    system: dict[Tools, System]
+    """The system prompt before a problem: none, or one that the model is served with."""
     counts: Reading
     """Which reading of the answer counts: strict takes the number after ####, flexible also one that is stated last."""
     max_tokens: PositiveInt
@@ -73,6 +76,12 @@ class Gsm8k(Source):
     """Sampled turns for a majority vote (maj@K) beside the greedy one; 0 is none."""
     temperature: NonNegativeFloat
     """Of the sampled turns."""
+
+    @model_validator(mode="after")
+    def _says_how(self) -> "Gsm8k":
+        if missing := [name for name in self.tools if name not in self.system]:
+            raise ValueError(f"system does not say which prompt goes with tools {missing[0]}")
+        return self
 
 
 class Core(Recipe):

@@ -6,6 +6,7 @@ from typing import Any
 
 from samosa.chat import grammar
 from samosa.chat.conversation import Conversation, Part, Turn
+from samosa.chat.prompts import DEFAULT_SYSTEM, THINK_SYSTEM
 from samosa.chat.render import render_prompt
 from samosa.chat.tokenizer import Tokenizer
 from samosa.chat.tools import Toolbox
@@ -13,10 +14,12 @@ from samosa.errors import BadInput, SamosaError
 from samosa.eval.benchmarks import gsm8k
 from samosa.eval.benchmarks.gsm8k import Problem
 from samosa.eval.benchmarks.kept import Line, sample, tried
-from samosa.eval.benchmarks.settings import Gsm8k, Tools
+from samosa.eval.benchmarks.settings import Gsm8k, System, Tools
 from samosa.eval.settings import Gate
 from samosa.model.engine import Engine, Finished, Request
 from samosa.model.gpt import GPT
+
+SYSTEMS: dict[System, str] = {"default": DEFAULT_SYSTEM, "think": THINK_SYSTEM}
 
 
 class Broken(SamosaError):
@@ -41,7 +44,7 @@ def of_problems(
 
     Raises BadInput where a prompt and the turn that is allowed do not fit the model.
     """
-    prompts = [_prompt(one, tokenizer) for one in problems]
+    prompts = [_prompt(one, settings.system[tools], tokenizer) for one in problems]
     longest = max(map(len, prompts)) + settings.max_tokens
     if longest > model.config.sequence_len:
         room = settings.max_tokens - longest + model.config.sequence_len
@@ -76,8 +79,10 @@ def _turns(engine: Engine, requests: Sequence[Request], progress: Callable[[int]
     return [turns[place] for place in range(len(requests))]
 
 
-def _prompt(problem: Problem, tokenizer: Tokenizer) -> list[int]:
-    return render_prompt(Conversation((Turn("user", (Part("text", problem.text),)),), problem.id), tokenizer)
+def _prompt(problem: Problem, system: System, tokenizer: Tokenizer) -> list[int]:
+    turns = [Turn("system", (Part("text", SYSTEMS[system]),))] if system in SYSTEMS else []
+    turns.append(Turn("user", (Part("text", problem.text),)))
+    return render_prompt(Conversation(tuple(turns), problem.id), tokenizer)
 
 
 def _request(problem: Problem, prompt: list[int], vote: int, settings: Gsm8k, gate: Gate, seed: int) -> Request:
