@@ -11,12 +11,11 @@ from decimal import Decimal
 
 from samosa.chat import grammar
 from samosa.chat.calculator import CalculatorError, evaluate
-from samosa.chat.prompts import DEFAULT_SYSTEM, THINK_SYSTEM, with_system
 from samosa.chat.search import SearchError
 from samosa.chat.tokenizer import Tokenizer
 from samosa.chat.tools import MAX_TOP_K, BadCall, Call, parse_call
 from samosa.eval import answers, artefacts
-from samosa.eval.probe_types import Gold, Probe
+from samosa.eval.probe_types import Gold, Probe, user_turns
 
 ARGUMENTS = {"calculator": {"expression"}, "web_search": {"query", "top_k"}}
 FIELD = re.compile(
@@ -195,14 +194,6 @@ def _observation(results: Sequence[str], calls: int, probe: Probe) -> str | None
     return None
 
 
-def asked(probe: Probe) -> str:
-    """What the user said, without the system prompt that shares the first turn."""
-    first, *others = (turn.text for turn in probe.conversation.turns if turn.role == "user")
-    for system in (THINK_SYSTEM, DEFAULT_SYSTEM):
-        first = first.removeprefix(with_system(system, ""))
-    return "\n".join((first, *others))
-
-
 def _answer(answer: str, verdict: grammar.Verdict, probe: Probe) -> str | None:
     gold, text = probe.gold, answer.strip()
     if len(text) < max(1, gold.min_answer_chars):
@@ -224,7 +215,7 @@ def _answer(answer: str, verdict: grammar.Verdict, probe: Probe) -> str | None:
 
 def _claims(text: str, probe: Probe) -> str | None:
     """Why the answer does not say what is right."""
-    gold, given = probe.gold, asked(probe)
+    gold, given = probe.gold, "\n".join(user_turns(probe))
     if gold.value is not None:
         fault = answers.says_value(text, gold.value, gold.tolerance, given, unit=gold.unit)
         if fault is not None:
@@ -236,9 +227,9 @@ def _claims(text: str, probe: Probe) -> str | None:
         if not answers.contains(text, needle):
             return f"the answer does not say {needle!r}"
         # What was found has to be told as it was found; words that a question gives, or a tale, may stand anyhow.
-        if gold.tool == "web_search" and not answers.contains(given, needle):
-            if (fault := answers.says(text, needle, given)) is not None:
-                return f"the answer does not say {needle!r}: it {fault}"
+        found = gold.tool == "web_search" and not answers.contains(given, needle)
+        if found and (fault := answers.says(text, needle, given)) is not None:
+            return f"the answer does not say {needle!r}: it {fault}"
     return None
 
 

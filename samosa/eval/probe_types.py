@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Literal
 
 from samosa.chat.conversation import Conversation
+from samosa.chat.prompts import DEFAULT_SYSTEM, THINK_SYSTEM, with_system
 from samosa.chat.search import Hit, SearchError
 
 Pattern = Literal["search", "calculator", "no_tool"]
@@ -84,3 +85,11 @@ class Probe:
     """Two probes of one pair ask the same of different things: each passes only if the other does too."""
     max_calls: int | None = None
     """Tool calls that the turn may make; None: as many as the gate allows."""
+
+
+def user_turns(probe: Probe) -> tuple[str, ...]:
+    """What the user of a probe says, without the system prompt that shares the first turn."""
+    first, *others = (turn.text for turn in probe.conversation.turns if turn.role == "user")
+    for system in (THINK_SYSTEM, DEFAULT_SYSTEM):
+        first = first.removeprefix(with_system(system, ""))
+    return (first, *others)

@@ -12,8 +12,8 @@ from samosa.errors import BadInput
 from samosa.eval.probe_types import Probe
 from samosa.phases.settings import Fence
 
-JOINT, ROADMAP = "joint", "roadmap"
-SUITES = (JOINT, ROADMAP)
+JOINT, ROADMAP, FULL = "joint", "roadmap", "full"
+SUITES = (JOINT, ROADMAP, FULL)
 
 
 class Sample(Recipe):
@@ -69,6 +69,9 @@ def _named(name: str, settings: Fence) -> Iterator[Denied]:
     if name == JOINT:
         for seed in settings.suite_seeds:
             yield from joint(seed, settings.per_pattern)
+    elif name == FULL:
+        for seed in settings.suite_seeds:
+            yield from full(seed, settings.per_category)
     elif name == ROADMAP:
         recipe = load(FenceFiles, "fence")
         for number, asked in enumerate(recipe.roadmap, 1):
@@ -84,11 +87,23 @@ def joint(seed: int, per_pattern: int) -> list[Denied]:
     return [_denied(probe, question_of(probe)) for probe in joint_suite(seed=seed, per_pattern=per_pattern)]
 
 
+def full(seed: int, per_category: int) -> list[Denied]:
+    """The full suite of a seed as questions: its anchors and templates, which copies share whatever the seed.
+
+    Of a dialogue what its user says most in: "tell me more about him" alone is no probe.
+    """
+    from samosa.eval.probe_types import user_turns
+    from samosa.eval.suite.draw import full_suite
+
+    probes = full_suite(seed=seed, per_category=per_category, counts={})
+    return [_denied(probe, max(user_turns(probe), key=len)) for probe in probes]
+
+
 def _denied(probe: Probe, question: str) -> Denied:
     gold = probe.gold
     value = () if gold.value is None else (str(gold.value),)
-    varies = [*gold.query_must, *gold.answer_must]
-    return Denied(probe.id, question, (*gold.answer_must, *value), slots=_in(varies, question))
+    varies = [*gold.query_must, *gold.answer_must, *gold.answer_is]
+    return Denied(probe.id, question, (*gold.answer_must, *gold.answer_is, *value), slots=_in(varies, question))
 
 
 def _in(texts: Sequence[str], question: str) -> tuple[str, ...]:

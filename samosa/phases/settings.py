@@ -58,11 +58,13 @@ class Fence(Recipe):
     """What no training row may copy, be it with other names and numbers."""
 
     against: list[str] = Field(min_length=1)
-    """Suites (joint, roadmap), or paths of benchmark files: JSONL or parquet with questions and answers."""
+    """Suites (joint, roadmap, full), or paths of benchmark files: JSONL or parquet with questions and answers."""
     suite_seeds: list[NonNegativeInt] = Field(min_length=1)
-    """Joint suites that are drawn. A copy with other names and numbers is found whatever the seed."""
+    """Suites that are drawn. A copy with other names and numbers is found whatever the seed."""
     per_pattern: PositiveInt
     """Probes of each pattern in a joint suite."""
+    per_category: PositiveInt
+    """Probes of each category in a full suite: enough for every template."""
 
 
 class MixSource(Recipe):

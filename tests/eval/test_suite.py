@@ -9,10 +9,10 @@ import pytest
 
 from samosa.errors import BadInput
 from samosa.eval import tries
-from samosa.eval.probe_types import Gold
+from samosa.eval.probe_types import Gold, user_turns
 from samosa.eval.suite import draw
 from samosa.eval.suite.anchors import anchors, read_anchors
-from samosa.eval.suite.draw import CATEGORIES, full_suite, question_of, suite_hash
+from samosa.eval.suite.draw import CATEGORIES, full_suite, suite_hash
 from samosa.eval.suite.types import Drawn, Template
 
 ANCHOR = """
@@ -46,7 +46,7 @@ def test_a_seed_gives_one_suite_and_another_seed_another(only):
     only(numbered("a"), numbered("b"))
     one, again, other = (full_suite(seed=seed, per_category=20, counts={}) for seed in (5, 5, 6))
     assert one == again and suite_hash(one) == suite_hash(again) != suite_hash(other)
-    assert len({probe.id for probe in one}) == len({question_of(probe) for probe in one}) == len(one) == 20
+    assert len({probe.id for probe in one}) == len({user_turns(probe) for probe in one}) == len(one) == 20
     drawn = Counter(probe.template for probe in one if not probe.template.startswith("anchor"))
     assert set(drawn) == {"dates/a", "dates/b"} and max(drawn.values()) - min(drawn.values()) <= 1
 
@@ -83,7 +83,7 @@ def test_the_two_of_a_pair_stand_together_and_neither_may_name_the_other(only):
     assert all(size == 2 for size in Counter(probe.pair for probe in drawn).values())
     for one, other in zip(drawn[::2], drawn[1::2], strict=True):
         assert (one.pair, one.template) == (other.pair, other.template) and one.id != other.id
-        assert one.gold.answer_must_not == (question_of(other).removeprefix("of "),)
+        assert one.gold.answer_must_not == (user_turns(other)[0].removeprefix("of "),)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_what_an_anchor_draws_changes_with_the_seed_and_is_in_what_the_search_fi
         assert texts[0] == texts[1]  # errors of a search have no equality
         assert bool(anchor.draw) == (len(set(texts)) > 1), anchor.name
         for one in (first, *more):
-            texts = [*one.turns, *one.gold.answer_must, *(hit.snippet for hit in one.hits.get("", ()) if anchor.hits)]
+            texts = [*one.turns, *one.gold.answer_must, *(hit.snippet for hit in (one.hits[""] if anchor.hits else ()))]
             assert not re.search(r"\{[a-z]+\}", " ".join(texts)), anchor.name
             assert one.twin is None or (one.twin.turns != one.turns and set(one.names).isdisjoint(one.twin.names))
 
@@ -168,5 +168,5 @@ def test_two_anchors_of_one_name_and_a_file_that_is_no_toml_are_refused(tmp_path
     with pytest.raises(BadInput, match="anchor 2: a second sum"):
         read_anchors(path)
     path.write_text("[[anchor")
-    with pytest.raises(BadInput, match="mine.toml"):
+    with pytest.raises(BadInput, match=r"mine\.toml"):
         read_anchors(path)

@@ -130,9 +130,9 @@ class Anchor(Entry):
         }
         filled = _replaced(self, {f"{{{name}}}": value for name, value in values.items()})
         own = _instance(filled)
-        if self.contrast is None:
+        if filled.contrast is None:
             return own
-        return replace(own, twin=_instance(_replaced(filled, self.contrast.swap)))
+        return replace(own, twin=_instance(_replaced(filled, filled.contrast.swap)))
 
 
 @functools.cache

@@ -14,7 +14,7 @@ from samosa.eval.suite.anchors import Anchor, anchors
 from samosa.eval.suite.content import TEMPLATES
 from samosa.eval.suite.types import CATEGORIES, Drawn, System, Template
 
-__all__ = ["CATEGORIES", "VERSION", "full_suite", "question_of", "suite_hash"]
+__all__ = ["CATEGORIES", "VERSION", "full_suite", "suite_hash"]
 
 VERSION = "full-1"  # raise it when the same seed gives other probes: scores of two versions are not comparable
 ATTEMPTS = 20  # draws of a template before it is taken to have nothing new to ask
@@ -45,21 +45,14 @@ def suite_hash(probes: Sequence[Probe]) -> str:
     return digest.hexdigest()[:16]
 
 
-def question_of(probe: Probe) -> str:
-    """The last question of a probe, without its system prompt."""
-    asked = probe.conversation.turns[-1].text
-    for system in SYSTEMS.values():
-        asked = asked.removeprefix(with_system(system, ""))
-    return asked
-
-
 def _category(category: str, seed: int, count: int) -> list[Probe]:
     """Exactly `count` probes, or one more where the last is a pair."""
     order = random.Random(f"{VERSION}:{seed}:{category}")
     probes: list[Probe] = []
-    for anchor in _some(anchors(category), count, order):
+    chosen = _some(anchors(category), count, order)
+    for anchor in chosen:
         probes += _probes(f"anchor-{anchor.name}", f"anchor/{anchor.name}", category, anchor.drawn(seed))
-    asked = {_asked(probe) for probe in probes}
+    asked = {question for anchor in chosen for question in _questions(anchor.drawn(seed))}
     templates = [template for template in TEMPLATES if template.category == category]
     order.shuffle(templates)
     fresh = {template.name: _instances(template, seed) for template in templates}
@@ -102,14 +95,6 @@ def _few(instances: Iterator[Drawn]) -> Iterator[Drawn]:
 
 def _questions(drawn: Drawn) -> set[tuple[str, ...]]:
     return {drawn.turns} | ({drawn.twin.turns} if drawn.twin else set())
-
-
-def _asked(probe: Probe) -> tuple[str, ...]:
-    """The turns as they were drawn."""
-    first, *others = (turn.text for turn in probe.conversation.turns)
-    for system in SYSTEMS.values():
-        first = first.removeprefix(with_system(system, ""))
-    return (first, *others)
 
 
 def _probes(name: str, template: str, category: str, drawn: Drawn) -> list[Probe]:
