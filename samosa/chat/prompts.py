@@ -22,3 +22,10 @@ SYSTEM_JOINER = "\n\n"
 def with_system(system: str, user: str) -> str:
     """The text of a first user turn that carries a system prompt."""
     return system + SYSTEM_JOINER + user
+
+
+def without_system(text: str) -> str:
+    """The user's own words of a first user turn, whichever of the system prompts it carries."""
+    for system in (DEFAULT_SYSTEM, THINK_SYSTEM):
+        text = text.removeprefix(with_system(system, ""))
+    return text

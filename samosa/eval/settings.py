@@ -137,6 +137,82 @@ class Criteria(Recipe):
         return self
 
 
+class JudgeModel(Recipe):
+    """A model that compares answers, behind any address that speaks OpenAI's chat completions."""
+
+    base_url: str
+    """Where it answers, up to and with /v1."""
+    model: str
+    """What it is called there."""
+    key: str
+    """The name of its key, in the environment or in ~/.api_keys; "" for a server that asks for none."""
+    input_price: NonNegativeFloat
+    """Dollars for a million tokens that it reads."""
+    output_price: NonNegativeFloat
+    """Dollars for a million tokens that it writes."""
+    limit: Literal["max_tokens", "max_completion_tokens"]
+    """What its server calls the limit on what it writes; OpenAI's reasoning models know only the second."""
+    temperature: NonNegativeFloat | None = None
+    """Absent: the server's own, as some models allow no other."""
+
+
+class JudgeLimits(Recipe):
+    """What must not change against the champion, however well it is liked: judges reward some of it."""
+
+    length_ratio: PositiveFloat
+    """Times as long as the champion's that median and long answers may be."""
+    distinct_drop: NonNegativeFloat
+    """How much of distinct-2 may be lost."""
+    opener_drop: NonNegativeFloat
+    """Bits of the openers' entropy that may be lost."""
+    question_rise: NonNegativeFloat
+    """How much larger a share of answers may end on a question."""
+
+
+class Pairwise(Recipe):
+    """Which of two models is rather talked to: answers to the same, compared by judges."""
+
+    champion: str
+    """The tag to compare with."""
+    categories: tuple[str, ...]
+    """Of the full suite: those where answers are prose of the model's own."""
+    per_category: PositiveInt
+    """Conversations of each."""
+    temperature: NonNegativeFloat
+    """Both models answer at this: what they are served at."""
+    win_rate: PositiveFloat
+    """Must surely be reached, lengths held equal; surely below it fails."""
+    confidence: PositiveFloat
+    """Of the interval beside the win rate."""
+    malformed: NonNegativeFloat
+    """The share of verdicts that may be unreadable; more break the measurement."""
+    reply_tokens: PositiveInt
+    """Tokens a judge may write: its verdict is a dozen, a reasoning model's thoughts come on top."""
+    attempts: PositiveInt
+    """How often a judge is asked for one verdict, if what it says cannot be read."""
+    retries: NonNegativeInt
+    """How often a request is sent again that was refused for its rate, or failed on the way."""
+    timeout: PositiveFloat
+    """Seconds without an answer before a request counts as failed."""
+    at_once: PositiveInt
+    """Requests under way at one judge."""
+    dollars: NonNegativeFloat
+    """What the verdicts may cost; nothing is asked that could cost more."""
+    judges: tuple[JudgeModel, ...]
+    """Two or more: one may have a taste of its own."""
+    limits: JudgeLimits
+    """Guards on the manner of the answers."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Pairwise":
+        if len({(judge.base_url, judge.model) for judge in self.judges}) < max(2, len(self.judges)):
+            raise ValueError("judges must be two or more, each another one")
+        for name in ("win_rate", "confidence"):
+            if not 0 < getattr(self, name) < 1:
+                raise ValueError(f"{name} = {getattr(self, name)} must be between 0 and 1")
+        return self
+
+
 class Evaluation(Recipe):
     """What the joint suite reads from eval.toml."""
 
@@ -153,3 +229,12 @@ class FullEvaluation(Recipe):
     """The full suite's gate."""
     criteria: Criteria
     """When the roadmap is done."""
+
+
+class PairwiseEvaluation(Recipe):
+    """What the pairwise comparison reads from judge.toml."""
+
+    gate: Gate
+    """How the models are asked."""
+    judge: Pairwise
+    """How their answers are compared."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from samosa import console, home
+from samosa.chat.prompts import without_system
 from samosa.config import Options, load
 from samosa.errors import BadInput
 from samosa.eval import full_gate, history, record, tries
@@ -168,7 +169,7 @@ def _examples(title: str, keys: Sequence[str], seen: dict[str, Try]) -> None:
         one = seen[key]
         which = key.replace("#", ", try ") if one.k else key.partition("#")[0]
         console.say(f"  {which}: {one.reason}" + (f" ({one.artefact})" if one.artefact else ""))
-        console.say(f"    asked: {short(one.asked)}")
+        console.say(f"    asked: {short(without_system(one.asked))}")
         console.say(f"    said:  {short(one.text)}")
 
 

@@ -32,10 +32,10 @@ def home_with_model(samosa_home, golden):
     return samosa_home
 
 
-def save(directory, vocab_size):
+def save(directory, vocab_size, seed=0):
     config = from_depth(1, sequence_len=2048, vocab_size=vocab_size, aspect=32, head_dim=16)
     model = GPT(config)
-    model.init_weights(torch.Generator().manual_seed(0))
+    model.init_weights(torch.Generator().manual_seed(seed))
     save_checkpoint(directory, 3, model=model, meta_fields={"stage": "sft"})
 
 
