@@ -62,7 +62,7 @@ def about(name: str, settings: FullEvaluation) -> Subject:
         name=history.label(lines[-1]) if lines else own,
         metrics=metrics,
         lines=lines,
-        record=[line for line in kept if line["tag"] in order],
+        record=_standing([line for line in kept if line["tag"] in order]),
         order=order,
         lineage=ancestry,
         before=before,

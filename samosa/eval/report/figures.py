@@ -1,13 +1,13 @@
 """The report's pictures, as SVG: curves, forests of intervals, histograms, shares."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
 from samosa.eval.report.curves import Curve
-from samosa.eval.report.drawing import BACK, BLUE, DIM, GREY, INK, LINE, ORANGE, PURPLE, figure, svg
+from samosa.eval.report.drawing import BACK, BELOW, BLUE, DIM, GREY, INK, LINE, ORANGE, PURPLE, WIDTH, figure, svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,6 +20,9 @@ LOOKS: Mapping[str, tuple[str, str, str]] = {
 }
 """Marker, its face and its edge by outcome: told apart by shape as well as by colour."""
 PLAIN = ("D", INK, INK)
+LETTER = 6.9  # units a letter of a label takes, about
+LONGEST = 24  # letters of a label
+LEGEND_ROW, LEGEND_COLUMNS = 17, 3
 ROW = 21  # units a row of a forest takes
 MANY_DOUBLINGS = 20  # a curve that falls to a 20th is shown on a logarithmic axis
 BINS = 24
@@ -45,8 +48,7 @@ def curve(
     name: str, drawn: Curve, *, title: str, unit: str, over: str, about: str, points: bool = False, log: bool = True
 ) -> Markup:
     """A curve over steps; where many steps share a point, their range is a band around it. log: where it falls far."""
-    with figure(215) as fig:
-        axes = fig.add_subplot()
+    with figure(205, left=58) as (fig, axes):
         if drawn.is_binned:
             axes.fill_between(drawn.steps, drawn.low, drawn.high, color=BLUE, alpha=0.18, linewidth=0)
         axes.plot(drawn.steps, drawn.values, color=BLUE, marker="o" if points else None, markersize=3.5)
@@ -55,10 +57,25 @@ def curve(
         else:
             axes.set_ylim(bottom=0)
         axes.set_xlabel(over)
-        axes.set_ylabel(unit)
+        _beside(axes, unit)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value == int(value) else "")
         axes.margins(x=0.02)
         return svg(fig, name, title=title, about=about)
+
+
+def _beside(axes: "Axes", label: str) -> None:
+    """A label at the left edge of the figure, wherever the tick labels end."""
+    axes.set_ylabel(label)
+    axes.yaxis.set_label_coords(-46 / (WIDTH - 58 - 10), 0.5)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+
+
+def _room(names: Iterable[str]) -> float:
+    """The space at the left that labels take."""
+    return 14 + LETTER * max(len(_short(name)) for name in names)
 
 
 def _scale(axes: "Axes", drawn: Curve) -> None:
@@ -79,8 +96,7 @@ def forest(
 
     zero: draw a line at 0, for differences. rate: the axis ends at 1.
     """
-    with figure(ROW * len(rows) + 62) as fig:
-        axes = fig.add_subplot()
+    with figure(ROW * len(rows) + BELOW + 12, left=_room(row.name for row in rows), right=62) as (fig, axes):
         for place, row in enumerate(rows):
             y = len(rows) - 1 - place
             marker, face, edge = LOOKS.get(row.outcome or "", PLAIN)
@@ -101,7 +117,7 @@ def forest(
 def _sides(axes: "Axes", rows: Sequence[Estimate], *, signed: bool) -> None:
     """Names at the left, values at the right."""
     places = range(len(rows) - 1, -1, -1)
-    axes.set_yticks(list(places), [row.name for row in rows], color=INK)
+    axes.set_yticks(list(places), [_short(row.name) for row in rows], color=INK)
     axes.set_ylim(-0.7, len(rows) - 0.3)
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
@@ -129,8 +145,7 @@ def lengths(name: str, passed: Sequence[int], failed: Sequence[int], *, limit: i
     most = max((*passed, *failed, 1))
     width = max(1, -(-most // BINS))
     edges = [width * place for place in range(most // width + 2)]
-    with figure(215) as fig:
-        axes = fig.add_subplot()
+    with figure(205, left=58) as (fig, axes):
         axes.hist(
             [list(passed), list(failed)],
             bins=edges,
@@ -146,7 +161,7 @@ def lengths(name: str, passed: Sequence[int], failed: Sequence[int], *, limit: i
             axes.axvline(limit, color=INK, linewidth=1.4, linestyle=":")
         axes.grid(visible=False, axis="x")
         axes.set_xlabel("tokens the model wrote")
-        axes.set_ylabel("turns")
+        _beside(axes, "turns")
         _integers(axes)
         axes.legend(frameon=False, fontsize=11, loc="upper right")
         return svg(fig, name, title="Lengths of the turns", about=about)
@@ -168,19 +183,22 @@ def shares(
     name: str, rows: Sequence[tuple[str, Mapping[str, int]]], kinds: Sequence[str], *, title: str, about: str
 ) -> Markup:
     """For each row the shares of `kinds`, as one bar."""
-    with figure(ROW * len(rows) + 90) as fig:
-        axes = fig.add_subplot()
+    top = LEGEND_ROW * -(-len(kinds) // LEGEND_COLUMNS) + 8
+    with figure(ROW * len(rows) + BELOW + top, left=_room(name for name, _ in rows), right=20, top=top) as (fig, axes):
         left = [0.0] * len(rows)
         places = list(range(len(rows) - 1, -1, -1))
         for kind, (color, hatch) in zip(kinds, SHARE_LOOKS, strict=False):
             widths = [counts.get(kind, 0) / sum(counts.values()) for _, counts in rows]
             axes.barh(places, widths, 0.68, left, label=kind, color=color, hatch=hatch, edgecolor=BACK, linewidth=0.5)
             left = [start + width for start, width in zip(left, widths, strict=True)]
-        axes.set_yticks(places, [row for row, _ in rows], color=INK)
+        axes.set_yticks(places, [_short(name) for name, _ in rows], color=INK)
+        axes.set_ylim(-0.6, len(rows) - 0.4)
         axes.tick_params(axis="y", length=0)
         axes.grid(visible=False, axis="y")
         axes.spines["left"].set_visible(False)
         axes.set_xlim(0, 1)
         axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}%")
-        fig.legend(frameon=False, fontsize=11, loc="outside upper center", ncols=3, columnspacing=1, handlelength=1.4)
+        fig.legend(
+            frameon=False, fontsize=11, loc="upper center", ncols=LEGEND_COLUMNS, columnspacing=1, handlelength=1.4
+        )
         return svg(fig, name, title=title, about=about)

@@ -83,16 +83,25 @@ def _gate(found: Sequence[Line]) -> Gate:
     suite, rows, changes = line["suite"], scores.absolute(line), scores.differences(line)
     # The roadmap's three are one instance each: their intervals say nothing and would squeeze the others.
     drawn = [row for row in rows if row.demand != "1 of 1"]
+    return Gate(
+        line=line,
+        history=[(f"seed {one['seed']}", one["outcome"]) for one in found],
+        absolute=_absolute(suite, drawn),
+        rows=rows,
+        differences=_differences(suite, changes, line["champion"]) if changes else None,
+        changes=changes,
+        others=scores.other_conjuncts(line),
+    )
+
+
+def _absolute(suite: str, rows: Sequence[Estimate]) -> Picture:
     title = f"Pass rates, {suite} suite"
-    svg = figures.forest(f"forest-{suite}", drawn, title=title, about=_listed(drawn), unit="passed")
-    differences = None
-    if changes:
-        title = f"Change against {line['champion']}"
-        about = _listed(changes, signed=True)
-        drawing = figures.forest(f"change-{suite}", changes, title=title, about=about, unit="change", zero=True)
-        differences = Picture(title, drawing)
-    told = [(f"seed {one['seed']}", one["outcome"]) for one in found]
-    return Gate(line, told, Picture(title, svg), rows, differences, changes, scores.other_conjuncts(line))
+    return Picture(title, figures.forest(f"forest-{suite}", rows, title=title, about=_listed(rows), unit="passed"))
+
+
+def _differences(suite: str, rows: Sequence[Estimate], champion: str) -> Picture:
+    title, about = f"Change against {champion}", _listed(rows, signed=True)
+    return Picture(title, figures.forest(f"change-{suite}", rows, title=title, about=about, unit="change", zero=True))
 
 
 @dataclass(frozen=True)
