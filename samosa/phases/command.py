@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from samosa import console
+from samosa import console, home
 from samosa.config import Options
 from samosa.errors import NotReady
 from samosa.phases.detach import detach, only_command
@@ -80,6 +80,8 @@ def carry_out(command: Command, options: Options) -> int:
     line = told[-1] if told else command.ended(outcome) or _next_stage(command, chosen[-1], options)
     if options.json:
         console.emit_json(_as_json(command, outcome))
+    if (home.run_dir(command.tag) / "run.json").is_file():
+        console.say(f"report: samosa report --tag {command.tag}")
     console.say(f"next: {line}")
     return outcome.exit_code
 

@@ -137,7 +137,7 @@ def _hours(hours: float) -> str:
 
 def _tint(rate: float) -> str:
     """How strongly a cell of the heat map is coloured: what fails stands out, and the first failures the most."""
-    return f"{0.8 * max(0.0, 1 - rate) ** 0.5:.2f}"
+    return f"{max(0.0, 1 - rate) ** 0.5:.2f}"
 
 
 @cache
