@@ -71,7 +71,8 @@ def _named(name: str, settings: Fence) -> Iterator[Denied]:
             yield from joint(seed, settings.per_pattern)
     elif name == FULL:
         for seed in settings.suite_seeds:
-            yield from full(seed, settings.per_category)
+            for further in range(settings.full_suites):
+                yield from full(seed + further, settings.per_category)
     elif name == ROADMAP:
         recipe = load(FenceFiles, "fence")
         for number, asked in enumerate(recipe.roadmap, 1):

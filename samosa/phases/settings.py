@@ -64,7 +64,9 @@ class Fence(Recipe):
     per_pattern: PositiveInt
     """Probes of each pattern in a joint suite."""
     per_category: PositiveInt
-    """Probes of each category in a full suite: enough for every template."""
+    """Probes of each category in a full suite."""
+    full_suites: PositiveInt
+    """Full suites that are drawn for a seed and those after it: a template of theirs has several phrasings."""
 
 
 class MixSource(Recipe):
