@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from samosa.eval.report import curves
+from samosa.eval.report import curves, scores
 from samosa.eval.report.samples import FLIPS, Example, Said, _spread
 from samosa.eval.report.transcript import spans
 
@@ -88,3 +88,27 @@ def test_flips_that_are_shown_are_spread_over_categories():
     assert shown == [f"{name}-{i}" for name in "ab" for i in range(half)]
     few = [flips[0], *flips[30:]]
     assert [flip.category for flip in _spread(few)].count("a") == 1 and len(_spread(few)) == FLIPS
+
+
+def test_benchmarks_and_the_judge_are_rows_of_one_forest():
+    part = {"right": 41, "n": 100, "rate": 0.41, "interval": [0.33, 0.5]}
+    lines = [
+        {"suite": "mmlu", "parts": {"letters": part | {"right": 1, "rate": 0.01}}},  # an older one
+        {"suite": "mmlu", "parts": {"letters": part, "continuations": part}},
+        {"suite": "core", "core": 0.22, "interval": [0.2, 0.24], "tasks": {"a": {}, "b": {}}, "parts": {"core": part}},
+        {"suite": "judge", "win_rate": 0.55, "interval": [0.48, 0.62], "pairs": 200, "champion": "r6@20"},
+        {"suite": "joint", "patterns": {}},
+    ]
+    rows = [(row.name, row.value, row.low, row.high, row.seen) for row in scores.benchmarks(lines)]
+    assert rows == [
+        ("core", 0.22, 0.2, 0.24, "the mean of 2 tasks"),
+        ("win rate", 0.55, 0.48, 0.62, "200 pairs against r6@20"),
+        ("mmlu letters", 0.41, 0.33, 0.5, "41 of 100"),
+        ("mmlu continuations", 0.41, 0.33, 0.5, "41 of 100"),
+    ]
+    assert scores.benchmarks([{"suite": "judge", "outcome": "measurement broke"}]) == []
+
+
+def test_of_the_full_suites_rounds_the_last_holds_all_and_a_new_first_round_is_another_time():
+    rounds = [{"suite": "full", "round": number, "seed": 10 + at} for at, number in enumerate((1, 2, 3, 1, 1, 2))]
+    assert [line["seed"] for line in scores.evaluations(rounds, "full")] == [12, 13, 15]

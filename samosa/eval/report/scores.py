@@ -77,18 +77,23 @@ def other_conjuncts(line: Line) -> list[tuple[str, str, str]]:
 
 
 def benchmarks(lines: Sequence[Line]) -> list[Estimate]:
-    """The last evaluation of each benchmark, and the judge's last win rate."""
+    """The last evaluation of each benchmark, part by part, and the judge's last win rate."""
     last = {line["suite"]: line for line in lines if line.get("suite") not in SUITES}
+    return [row for name in sorted(last) for row in _benchmark(name, last[name])]
+
+
+def _benchmark(name: str, line: Line) -> list[Estimate]:
+    if "win_rate" in line:
+        seen, (low, high) = f"{line['pairs']:,} pairs against {line['champion']}", line["interval"]
+        return [Estimate("win rate", line["win_rate"], low, high, 0.5, None, seen, "surely above 50%")]
+    if "core" in line:
+        low, high = line["interval"]
+        return [Estimate(name, line["core"], low, high, seen=f"the mean of {len(line['tasks'])} tasks")]
     rows = []
-    for name, line in sorted(last.items()):
-        if "win_rate" in line:
-            low, high = line["interval"]
-            seen = f"{line.get('pairs', 0):,} pairs against {line['champion']}"
-            rows.append(Estimate("win rate", line["win_rate"], low, high, 0.5, None, seen, "surely above 50%"))
-        elif line.get("n"):
-            right, n = int(line["right"]), int(line["n"])
-            low, high = stats.clopper_pearson(right, n, confidence=CONFIDENCE)
-            rows.append(Estimate(name, right / n, low, high, None, None, f"{right:,} of {n:,}"))
+    for part, one in line.get("parts", {}).items():
+        low, high = one["interval"]
+        told = part if part.startswith(name) else f"{name} {part}"
+        rows.append(Estimate(told, one["rate"], low, high, seen=f"{one['right']:,} of {one['n']:,}"))
     return rows
 
 
