@@ -35,3 +35,26 @@ class Scripted:
             place = int(cache.lengths[slot] - cache.prev_embedding[slot, 1])
             logits[i, script[place] if place < len(script) else self.end] = 9.0
         return logits
+
+
+def speak(tokenizer, *pieces):
+    """Ids of the pieces: ids as they are, specials by their bare name in <>, the rest as text."""
+    ids = []
+    for piece in pieces:
+        if isinstance(piece, int):
+            ids.append(piece)
+        else:
+            ids += [tokenizer.special(piece[1:-1])] if piece[:1] == "<" else tokenizer.encode(piece)
+    return ids
+
+
+def called(tokenizer, payload, observation, *after):
+    """The ids of a call with its observation, then what follows."""
+    before = ["<python_start>", payload, "<python_end>"]
+    return speak(tokenizer, *before, "<output_start>", observation, "<output_end>", *after)
+
+
+def observations(tokenizer, finished):
+    """The forced texts between output markers."""
+    text = tokenizer.decode([i for i, forced in zip(finished.ids, finished.forced, strict=True) if forced])
+    return [piece.split("<|output_end|>")[0] for piece in text.split("<|output_start|>")[1:]]

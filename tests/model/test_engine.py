@@ -7,20 +7,12 @@ import torch
 from samosa.chat.conversation import Conversation, Part, Turn, call_payload
 from samosa.chat.render import render, render_prompt
 from samosa.chat.search import Fixture, Hit
-from samosa.chat.tokenizer import load_tokenizer
 from samosa.chat.tools import Toolbox
 from samosa.home import find_checkpoint
 from samosa.model.checkpoint import load_model
 from samosa.model.engine import Engine, Request
-from tests.model.scripted import Scripted
+from tests.model.scripted import Scripted, called, observations, speak
 from tests.model.tiny import tiny_config, tiny_model
-
-
-@pytest.fixture(scope="module")
-def tokenizer():
-    from pathlib import Path
-
-    return load_tokenizer(Path(__file__).parents[1] / "golden" / "tokenizer")
 
 
 @pytest.fixture
@@ -28,33 +20,10 @@ def recorded(golden):
     return json.loads((golden / "engine.json").read_text())
 
 
-def speak(tokenizer, *pieces):
-    """Ids of the pieces: ids as they are, specials by their bare name in <>, the rest as text."""
-    ids = []
-    for piece in pieces:
-        if isinstance(piece, int):
-            ids.append(piece)
-        else:
-            ids += [tokenizer.special(piece[1:-1])] if piece[:1] == "<" else tokenizer.encode(piece)
-    return ids
-
-
 def answer(tokenizer, script, *, toolbox=None, max_tokens=500, rows=1, max_length=1000, **options):
     """What comes out after a prompt when the model says `script`."""
     engine = Engine(Scripted(tokenizer, script), tokenizer, toolbox=toolbox, rows=rows, max_length=max_length)
     return engine.run([Request([tokenizer.bos, 0], max_tokens, **options)])[0]
-
-
-def called(tokenizer, payload, observation, *after):
-    """The ids of a call with its observation, then what follows."""
-    before = ["<python_start>", payload, "<python_end>"]
-    return speak(tokenizer, *before, "<output_start>", observation, "<output_end>", *after)
-
-
-def observations(tokenizer, finished):
-    """The forced texts between output markers."""
-    text = tokenizer.decode([i for i, forced in zip(finished.ids, finished.forced, strict=True) if forced])
-    return [piece.split("<|output_end|>")[0] for piece in text.split("<|output_start|>")[1:]]
 
 
 def error(tokenizer, finished):

@@ -94,3 +94,33 @@ def test_a_rows_draw_does_not_depend_on_its_company():
     for order in ([3], [5, 0], [2, 1, 4]):
         chosen = {name: [values[i] for i in order] for name, values in settings.items()}
         assert sample(logits[order], **chosen).tokens == [together[i] for i in order]
+
+
+@pytest.mark.parametrize(("gap", "close"), [(0.0, True), (1e-6, True), (1e-3, False)])
+def test_a_largest_logit_that_is_hardly_larger_is_close(gap, close):
+    usual = {"temperatures": [0.0], "top_ks": [None], "seeds": [0], "places": [0]}
+    for size in (3, 64, 200):  # in one block, in a full one, in several
+        for place in range(1, size, 7):
+            logits = torch.full((1, size), -1.0)
+            logits[0, 0], logits[0, place] = 2.0, 2.0 + gap
+            assert sample(logits, **usual) == ([place if gap else 0], [close])
+
+
+@pytest.mark.parametrize(("off", "close"), [(1e-7, True), (-1e-7, True), (1e-3, False), (-1e-3, False)])
+def test_a_draw_next_to_another_token_is_close(off, close):
+    seeds = range(50)
+    logits = torch.zeros(50, 2)
+    for row, drawn in enumerate(uniforms(seeds, [0] * 50)):
+        logits[row, 0] = math.log((drawn + off) / (1 - drawn - off))  # the first token's probability ends beside it
+    found = sample(logits, temperatures=[1.0] * 50, top_ks=[None] * 50, seeds=seeds, places=[0] * 50)
+    assert found.tokens == [int(off < 0)] * 50 and found.close == [close] * 50
+
+
+def test_rows_that_differ_by_rounding_alone_draw_alike_or_are_close():
+    logits = 3 * torch.randn(4000, 100, generator=torch.Generator().manual_seed(0))
+    other = logits * (1 + 2e-7 * torch.randn(logits.shape, generator=torch.Generator().manual_seed(1)))
+    usual = {"temperatures": [0.8] * 4000, "top_ks": [30] * 4000, "seeds": range(4000), "places": [0] * 4000}
+    one, two = sample(logits, **usual), sample(other, **usual)
+    differ = [i for i in range(4000) if one.tokens[i] != two.tokens[i]]
+    assert all(one.close[i] and two.close[i] for i in differ)
+    assert 0 < sum(one.close) < 80  # and it is rare
