@@ -36,9 +36,14 @@ def run(options: Options) -> int:
         for gap in gaps:
             console.say(f"  {part}: {gap.what}")
     console.say(f"report: {path}")
-    following = next((gap.command for gaps in subject.missing.values() for gap in gaps if gap.command), None)
+    following = next((one.command for gaps in subject.missing.values() for one in gaps if _runs(one)), None)
     console.say(f"next: {following or f'samosa chat --tag {subject.name}'}")
     return 0
+
+
+def _runs(gap: Missing) -> bool:
+    """Whether what makes the missing part is a command of its own, and not a word for the next training."""
+    return gap.command.startswith("samosa ")
 
 
 def about(name: str, settings: FullEvaluation) -> Subject:
@@ -51,8 +56,9 @@ def about(name: str, settings: FullEvaluation) -> Subject:
     ancestry = lineage(tag, ref)
     if ref is None and not lines and not metrics.steps and not ancestry.nodes:
         raise BadInput(f"nothing is known of {name} here", hint=_have())
-    comparand, shared = _comparand(own, lines, ancestry, settings.full.champion)
-    before, after = samples.read([old for old, _ in shared]), samples.read([line for line in lines if _asks(line)])
+    asked = _samples_of(lines)
+    comparand, shared = _comparand(own, asked, ancestry, settings.full.champion)
+    before, after = samples.read([old for old, _ in shared]), samples.read(asked)
     confidence = settings.criteria.confidence
     goals, unknown = _goals(lines, settings.criteria)
     tags = [*(node.name.split("@")[0] for node in ancestry.nodes), tag]
@@ -132,11 +138,16 @@ def _asks(line: Line) -> bool:
     return line.get("suite") in SUITES and "samples" in line
 
 
+def _samples_of(lines: Sequence[Line]) -> list[Line]:
+    """The evaluations whose samples are shown: those of the full suite, or without one of the joint suite."""
+    suite = next((name for name in SUITES if any(line["suite"] == name for line in lines if _asks(line))), None)
+    return [line for line in lines if _asks(line) and line["suite"] == suite]
+
+
 def _comparand(
-    own: str, lines: Sequence[Line], ancestry: Lineage, champion: str
+    own: str, asked: Sequence[Line], ancestry: Lineage, champion: str
 ) -> tuple[Comparand, list[tuple[Line, Line]]]:
     """What to compare with: the champion, else the nearest ancestor, that was asked the same. And those evaluations."""
-    asked = [line for line in lines if _asks(line)]
     parents = [node.name for node in reversed(ancestry.nodes[:-1])]
     candidates = [(champion, "the champion")] if champion and champion != own.split("@")[0] else []
     candidates += [(parent, "which it was trained from") for parent in parents]

@@ -232,6 +232,18 @@ def test_the_full_suites_gate_is_drawn_with_the_champion_beside_it(samosa_home):
     )
 
 
+def test_turns_are_those_of_the_full_suite_where_both_were_asked(told):
+    judged_jointly("r6", 20, joint())
+    judged_jointly("r7", 40, joint())
+    assert "Lengths of 6 turns" in Page(report("r7")).sections["turns"]
+    settings = load(FullEvaluation, "full", recipe="tiny", sets=[]).full
+    judged_fully("r7", 40, [sample(f"identity-{i}-0", "identity") for i in range(4)], settings)
+    page = Page(report("r7"))
+    assert "Lengths of 4 turns" in page.sections["turns"] and "6 answers" not in page.sections["manner"]
+    assert "samosa eval --tag r6@20 --suite full --seed 1" in page.sections["samples"]
+    assert "The joint suite: passed" in page.sections["gate"], "whose gate is shown all the same"
+
+
 def test_costs_are_added_up_over_the_lineage(told):
     cost = " ".join(re.sub(r"<[^>]*>", " ", report("r7")).split())
     assert "r7@40 40 164 k 40 s 2 CPU processes 4,096 – – 1.50" in cost

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from samosa.eval.report import curves, scores
-from samosa.eval.report.samples import FLIPS, Example, Said, _spread
+from samosa.eval.report.samples import FLIPS, _spread
 from samosa.eval.report.transcript import spans
+from samosa.eval.tries import Try
 
 CALL = '<|python_start|>{"tool":"x"}<|python_end|>'
 RESULT = "<|output_start|>42<|output_end|>"
@@ -81,11 +82,11 @@ def test_what_a_run_wrote_is_read_whatever_a_kill_tore(tmp_path):
 
 
 def test_flips_that_are_shown_are_spread_over_categories():
-    said = Said(True, None, (), 0)
-    flips = [Example(f"{name}-{i}", 0, name, "lost", "?", "", said, said) for name in "ab" for i in range(30)]
+    flips = [Try(f"{name}-{i}", 0, name, "t", False, "no", None, "?", "") for name in "ab" for i in range(30)]
     shown = [flip.id for flip in _spread(flips)]
     half = FLIPS // 2
     assert shown == [f"{name}-{i}" for name in "ab" for i in range(half)]
+    assert [flip.id for flip in _spread([flips[0], flips[0], flips[1]])] == ["a-0", "a-1"]
     few = [flips[0], *flips[30:]]
     assert [flip.category for flip in _spread(few)].count("a") == 1 and len(_spread(few)) == FLIPS
 

@@ -163,7 +163,7 @@ def lengths(name: str, passed: Sequence[int], failed: Sequence[int], *, limit: i
         axes.set_xlabel("tokens the model wrote")
         _beside(axes, "turns")
         _integers(axes)
-        axes.legend(frameon=False, fontsize=11, loc="upper right")
+        axes.legend(frameon=False, fontsize=11, loc="best")
         return svg(fig, name, title="Lengths of the turns", about=about)
 
 

@@ -149,26 +149,30 @@ class Examples:
 
 
 def examples(before: Samples, after: Samples) -> Examples:
-    """Choose turns to show, in the suite's order."""
+    """Choose turns to show, no question twice."""
     other = {(one.one.id, one.one.k): one.one for one in before.told}
-    changes: dict[str, list[Example]] = {"lost": [], "gained": [], "failed": [], "passed": []}
+    by_change: dict[str, list[Try]] = {"lost": [], "gained": [], "failed": [], "passed": []}
     for one in (one.one for one in after.told):
         old = other.get((one.id, one.k))
         flipped = old is not None and old.passed != one.passed
         change = ("gained" if one.passed else "lost") if flipped else ("passed" if one.passed else "failed")
-        turns = (None if old is None else _said(old), _said(one))
-        changes[change].append(Example(one.id, one.k, one.category, change, *_question(one.asked), *turns))
-    chosen = [*_spread(changes["lost"]), *_spread(changes["gained"])]
+        by_change[change].append(one)
+    chosen = [(change, one) for change in ("lost", "gained") for one in _spread(by_change[change])]
+    seen = {one.id for _, one in chosen}
     room = Counter(dict.fromkeys({one.one.category for one in after.told}, OTHERS))
-    for example in (*changes["failed"], *changes["passed"]):
-        if room[example.category]:
-            room[example.category] -= 1
-            chosen.append(example)
-    return Examples(tuple(chosen), len(changes["lost"]), len(changes["gained"]))
+    for change in ("failed", "passed"):
+        for one in by_change[change]:
+            if room[one.category] and one.id not in seen:
+                room[one.category] -= 1
+                seen.add(one.id)
+                chosen.append((change, one))
+    shown = tuple(_example(change, one, other.get((one.id, one.k))) for change, one in chosen)
+    return Examples(shown, len(by_change["lost"]), len(by_change["gained"]))
 
 
-def _spread(flips: Sequence[Example]) -> list[Example]:
-    """FLIPS of them, as even by category as they are there, in their order."""
+def _spread(flips: Sequence[Try]) -> list[Try]:
+    """FLIPS of them, no question twice and as even by category as they are there, in their order."""
+    flips = list({flip.id: flip for flip in reversed(flips)}.values())[::-1]
     turn: Counter[str] = Counter()
     turns = []
     for flip in flips:
@@ -176,6 +180,11 @@ def _spread(flips: Sequence[Example]) -> list[Example]:
         turn[flip.category] += 1
     chosen = sorted(range(len(flips)), key=lambda place: (turns[place], place))[:FLIPS]
     return [flips[place] for place in sorted(chosen)]
+
+
+def _example(change: str, one: Try, old: Try | None) -> Example:
+    asked, system = _question(one.asked)
+    return Example(one.id, one.k, one.category, change, asked, system, None if old is None else _said(old), _said(one))
 
 
 def _said(one: Try) -> Said:
