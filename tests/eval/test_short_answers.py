@@ -67,9 +67,8 @@ def test_to_repeat_the_question_is_no_answer():
     question = "where in the heart is cardiac muscle found"
     assert not same_answer("the heart", ["the walls of the heart"], question)
     assert same_answer("the walls", ["the walls of the heart"], question)
-    assert same_answer("Padma Bhushan", ["padma bhushan"], "which is bigger, Padma Shri or Padma Bhushan"), (
-        "said exactly"
-    )
+    which = "which is bigger, Padma Shri or Padma Bhushan"
+    assert same_answer("Padma Bhushan", ["padma bhushan"], which), "said exactly"
 
 
 def test_words_are_folded_to_what_counts():
