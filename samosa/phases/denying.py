@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -88,7 +89,8 @@ def joint(seed: int, per_pattern: int) -> list[Denied]:
     return [_denied(probe, question_of(probe)) for probe in joint_suite(seed=seed, per_pattern=per_pattern)]
 
 
-def full(seed: int, per_category: int) -> list[Denied]:
+@functools.cache
+def full(seed: int, per_category: int) -> tuple[Denied, ...]:
     """The full suite of a seed as questions: its anchors and templates, which copies share whatever the seed.
 
     Of a dialogue what its user says most in: "tell me more about him" alone is no probe.
@@ -97,7 +99,7 @@ def full(seed: int, per_category: int) -> list[Denied]:
     from samosa.eval.suite.draw import full_suite
 
     probes = full_suite(seed=seed, per_category=per_category, counts={})
-    return [_denied(probe, max(user_turns(probe), key=len)) for probe in probes]
+    return tuple(_denied(probe, max(user_turns(probe), key=len)) for probe in probes)
 
 
 def _denied(probe: Probe, question: str) -> Denied:
