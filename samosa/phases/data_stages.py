@@ -18,6 +18,7 @@ from samosa.data.sidecars import place_of
 from samosa.errors import BadInput
 from samosa.eval import probes
 from samosa.eval.settings import Gate
+from samosa.eval.suite.types import VERSION as FULL
 from samosa.phases import denying, fencing, mixing, premixed
 from samosa.phases.doctor import Check, check_sources, source_path
 from samosa.phases.mixing import TRAINING, VALIDATION
@@ -131,7 +132,7 @@ def fence_stage(settings: Fence, mixed: Mix, clean: Stage | None, *, prefix: str
         run,
         inputs=files | ({"clean": clean} if clean else {}),
         settings={**settings.model_dump(), "sources": [source.name for source in sources]},
-        version=f"{fence.VERSION} {probes.VERSION} {generate.VERSION}",
+        version=f"{fence.VERSION} {probes.VERSION} {FULL} {generate.VERSION}",
         size=lambda ctx: cpu_size("fence", what, ctx),
     )
 

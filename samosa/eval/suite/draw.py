@@ -12,11 +12,10 @@ from samosa.errors import BadInput
 from samosa.eval.probe_types import Pattern, Probe
 from samosa.eval.suite.anchors import Anchor, anchors
 from samosa.eval.suite.content import TEMPLATES
-from samosa.eval.suite.types import CATEGORIES, Drawn, System, Template
+from samosa.eval.suite.types import CATEGORIES, VERSION, Drawn, System, Template
 
 __all__ = ["CATEGORIES", "VERSION", "full_suite", "suite_hash"]
 
-VERSION = "full-1"  # raise it when the same seed gives other probes: scores of two versions are not comparable
 ATTEMPTS = 20  # draws of a template before it is taken to have nothing new to ask
 ANCHOR_SHARE = 0.5  # of a category's instances at most
 PATTERN: dict[str | None, Pattern] = {"web_search": "search", "calculator": "calculator", None: "no_tool"}

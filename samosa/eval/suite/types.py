@@ -43,6 +43,7 @@ CATEGORIES: tuple[Category, ...] = (
     "injection",
 )
 System = Literal["think", "default", "none"]
+VERSION = "full-1"  # raise it when the same seed gives other probes: scores of two versions are not comparable
 
 
 @dataclass(frozen=True)
