@@ -97,7 +97,7 @@ def _of_checkpoint(ref: CheckpointRef) -> dict[str, Any]:
         "here": True,
         "steps": own.get("steps"),
         "tokens": own.get("tokens"),
-        "val_bpb": meta.get("val_bpb", beside.get("val_bpb")),
+        "val_bpb": beside.get("val_bpb") if meta.get("val_bpb") is None else meta["val_bpb"],
         "weights_sha256": files.get(ref.model_path.name, {}).get("sha256"),
     }
     return {name: value for name, value in facts.items() if value is not None}

@@ -32,18 +32,19 @@ def run(options: Options) -> int:
     missing = {part: [vars(one) for one in gaps] for part, gaps in subject.missing.items() if gaps}
     if options.json:
         console.emit_json({"tag": subject.tag, "name": subject.name, "report": str(path), "missing": missing})
-    for part, gaps in subject.missing.items():
-        for gap in gaps:
-            console.say(f"  {part}: {gap.what}")
+    for gap in dict.fromkeys(gap for gaps in subject.missing.values() for gap in gaps):
+        parts = ", ".join(part for part, gaps in subject.missing.items() if gap in gaps)
+        console.say(f"  {parts}: {gap.what}")
     console.say(f"report: {path}")
-    following = next((one.command for gaps in subject.missing.values() for one in gaps if _runs(one)), None)
-    console.say(f"next: {following or f'samosa chat --tag {subject.name}'}")
+    console.say(f"next: {_next(subject)}")
     return 0
 
 
-def _runs(gap: Missing) -> bool:
-    """Whether what makes the missing part is a command of its own, and not a word for the next training."""
-    return gap.command.startswith("samosa ")
+def _next(subject: Subject) -> str:
+    """The command that makes what is missing, if one does; else a look at the model."""
+    commands = [gap.command for gaps in subject.missing.values() for gap in gaps]
+    look = f"samosa chat --tag {subject.name}" if subject.lines else f"samosa inspect {subject.name}"
+    return next((command for command in commands if command.startswith("samosa ")), look)
 
 
 def about(name: str, settings: FullEvaluation) -> Subject:
@@ -94,26 +95,28 @@ def _checkpoint(name: str) -> tuple[str, CheckpointRef | None]:
 
 def _latest() -> str:
     """The tag of the run that was written to last."""
-    folder = home.root() / "runs"
-    runs = [path for path in folder.iterdir() if home.TAG.fullmatch(path.name)] if folder.is_dir() else []
-    touched = {path: _touched(path) for path in runs}
-    found = max(runs, key=lambda path: (touched[path], path.name), default=None)
-    if found is None:
+    touched = {tag: max(path.stat().st_mtime for path in _written(tag)) for tag in _runs_here()}
+    if not touched:
         raise BadInput("there are no runs here to report on", hint=_have())
-    return found.name
+    return max(touched, key=lambda tag: (touched[tag], tag))
 
 
-def _touched(directory: Path) -> float:
-    files = [path for path in (*directory.iterdir(), *directory.glob("eval/*")) if path.name != FILE and path.is_file()]
-    return max((path.stat().st_mtime for path in files), default=0.0)
+def _runs_here() -> list[str]:
+    """The tags that something was trained or judged under."""
+    folder = home.root() / "runs"
+    tags = sorted(path.name for path in folder.iterdir() if home.TAG.fullmatch(path.name)) if folder.is_dir() else []
+    return [tag for tag in tags if _written(tag)]
+
+
+def _written(tag: str) -> list[Path]:
+    directory = home.run_dir(tag)
+    found = [directory / "run.json", directory / "metrics.jsonl", *directory.glob("eval/*.jsonl")]
+    return [path for path in found if path.is_file()]
 
 
 def _have() -> str:
-    folder = home.root() / "runs"
-    runs = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    return (
-        f"have: {', '.join(runs)}" if runs else f"there are no runs in {home.root()}; samosa phase-a -r tiny makes one"
-    )
+    tags = _runs_here()
+    return f"have: {', '.join(tags)}" if tags else f"samosa phase-a -r tiny makes one   (none are in {home.root()})"
 
 
 def _judged(tag: str, ref: CheckpointRef | None, kept: Sequence[Line]) -> tuple[list[Line], list[Missing]]:
@@ -179,17 +182,19 @@ def _gaps(subject: Subject, ref: CheckpointRef | None, gate: list[Missing]) -> d
     """What each section lacks, with the command that makes it; in the order of the page."""
     name, base = subject.name, ref is not None and ref.kind == "base"
     ask = f"samosa eval --tag {name} --suite {'core' if base else 'full'}"
-    unasked = (
-        [] if any(_asks(line) for line in subject.lines) or base else [Missing(f"{name} was asked nothing yet", ask)]
-    )
-    if not subject.lines and base:
-        gate = [*gate, Missing(f"{name} is a base model that was not judged yet", ask)]
-    elif not unasked and not base and not any(line["suite"] == "full" for line in subject.lines):
+    suites = {line["suite"] for line in subject.lines}
+    unasked = [] if suites & set(SUITES) else [Missing(f"{name} was asked nothing yet", ask)]
+    if base:
+        gate = [] if subject.lines else [Missing(f"{name} is a base model that was not judged yet", ask)]
+        unasked = [Missing("a base model holds no conversations, so none are asked of it", "")]
+    elif unasked:
+        gate = unasked
+    elif "full" not in suites:
         gate = [*gate, Missing("the full suite was not asked yet", ask)]
     problems = [Missing.of(one) for one in (*subject.after.problems, *subject.before.problems)]
     return {
         "training": _no_training(subject),
-        "gate": [*unasked, *gate],
+        "gate": gate,
         "categories": unasked,
         "turns": unasked or [Missing.of(one) for one in subject.after.problems],
         "manner": unasked or _no_manner(subject, ask),

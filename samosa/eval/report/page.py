@@ -69,6 +69,7 @@ def render(subject: Subject) -> str:
             manner=samples.manner(subject.before, subject.after),
             examples=samples.examples(subject.before, subject.after),
             totals=_totals(subject.lineage),
+            judging=sum(line.get("seconds", 0) for line in subject.lines),
         )
         .rstrip()
         + "\n"

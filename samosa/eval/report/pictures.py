@@ -50,6 +50,8 @@ def training(metrics: Metrics) -> list[Picture]:
 
 
 def _told(curve: Curve, over: str) -> str:
+    if len(curve.steps) == 1:
+        return f"{curve.values[0]:.4g} at {over} {curve.steps[0]:,.0f}."
     lowest = min(range(len(curve.low)), key=curve.low.__getitem__)
     ends = f"From {curve.values[0]:.4g} to {curve.values[-1]:.4g} at {over} {curve.steps[-1]:,.0f}"
     least = f"the least is {curve.low[lowest]:.4g}, by {over} {curve.steps[lowest]:,.0f}"
