@@ -74,7 +74,7 @@ def judge(tag: str, lines: Sequence[Line], wanted: Criteria) -> list[Criterion]:
             f"{ask} full",
             wanted,
         ),
-        _alive(lines, f"{ask} judge", wanted),
+        _alive(lines, f"{ask} judge --set judge.champion={_champion(lines)}", wanted),
     ]
 
 
@@ -128,6 +128,11 @@ def _artefacts(counts: Counts, suite: str, command: str, wanted: Criteria) -> Cr
     low, high = (bound(hits, n, confidence=wanted.confidence) for bound in (stats.lower_bound, stats.upper_bound))
     state = State.NOT_MET if hits else State.MET if n >= clean else State.OPEN
     return Criterion(name, state, f"{hits} of {n} ({suite})", needed, hits / n, (low, high), _more(state, command))
+
+
+def _champion(lines: Sequence[Line]) -> str:
+    """Against whom it was judged last, for the command that compares them."""
+    return next((line["champion"] for line in reversed(lines) if line.get("champion")), "TAG")
 
 
 def _alive(lines: Sequence[Line], command: str, wanted: Criteria) -> Criterion:

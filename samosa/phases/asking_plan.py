@@ -46,7 +46,8 @@ def show(options: Options, ref: home.CheckpointRef, suite: str, plans: Sequence[
     console.table(COLUMNS, rows, title=f"{ref.name}: what would be asked; each further round only while it is open")
     if pace is None:
         console.say("how long a try takes is known after the first evaluation here")
-    console.say(f"next: samosa eval --tag {ref.kind}/{ref.name} --suite {suite}")
+    flags = f" --seed {plans[0].seed}" + (f" -r {options.recipe}" if options.recipe else "")
+    console.say(f"next: samosa eval --tag {ref.kind}/{ref.name} --suite {suite}{flags}")
     return 0
 
 

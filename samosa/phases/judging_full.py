@@ -146,8 +146,7 @@ def _show(
         _examples("not completed", [key for key, one in seen.items() if one.passed is None], seen)
     if result.broke:
         keys = [key for key, one in seen.items() if key.partition("#")[0] in result.broke and one.passed is False]
-        firsts = {key.partition("#")[0]: key for key in reversed(keys)}
-        _examples(f"always right in {full.champion}, mostly wrong now: {len(result.broke)}", [*firsts.values()], seen)
+        _examples(f"always right in {full.champion}, mostly wrong now: {len(result.broke)}", keys, seen)
     seconds = sum(line["seconds"] for line in lines)
     console.say(f"{ref.name}: {result.outcome.value} (exit {result.exit_code}, {seconds:.0f} s)")
     for line in lines:
@@ -165,7 +164,8 @@ def _examples(title: str, keys: Sequence[str], seen: dict[str, Try]) -> None:
     if not keys:
         return
     console.say(f"{title}:")
-    for key in keys[:EXAMPLES]:
+    firsts = {key.partition("#")[0]: key for key in reversed(keys)}  # one try of each instance
+    for key in sorted(firsts.values(), key=keys.index)[:EXAMPLES]:
         one = seen[key]
         which = key.replace("#", ", try ") if one.k else key.partition("#")[0]
         console.say(f"  {which}: {one.reason}" + (f" ({one.artefact})" if one.artefact else ""))

@@ -305,5 +305,7 @@ def _show_plan(
     names = " and ".join(one.model for one in settings.judges)
     console.say(f"{ref.name} against {champion.name}: {len(plan.probes)} conversations, seed {plan.seed}")
     console.say(f"{verdicts} verdicts of {names}, both orders: at most about ${dollars:.2f} of ${settings.dollars:g}")
-    console.say(f"next: samosa eval --tag {ref.kind}/{ref.name} --suite {SUITE} --set judge.champion={champion.tag}")
+    flags = f" -r {options.recipe}" if options.recipe else ""
+    command = f"samosa eval --tag {ref.kind}/{ref.name} --suite {SUITE} --set judge.champion={champion.name}{flags}"
+    console.say(f"next: {command}")
     return 0 if dollars <= settings.dollars else 3
