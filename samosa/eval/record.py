@@ -99,6 +99,7 @@ def sample_line(sample: Sample) -> dict[str, Any]:
         "template": sample.probe.template,
         "pair": sample.probe.pair,
         "roadmap": sample.probe.roadmap,
+        "earlier": [[turn.role, turn.text] for turn in sample.probe.conversation.turns[:-1]],
         "prompt": sample.probe.conversation.turns[-1].text,
         "gold": {name: _plain(value) for name, value in vars(gold).items()},
         "prompt_tokens": sample.prompt,

@@ -16,7 +16,18 @@ RESULT = '<|output_start|>{"output":42}<|output_end|>'
 END = "<|assistant_end|>"
 
 
-def sample(name, category="no_tool", *, passed=True, answer="It is 42.", think="So.", call=False, k=0, asked="What?"):
+def sample(
+    name,
+    category="no_tool",
+    *,
+    passed=True,
+    answer="It is 42.",
+    think="So.",
+    call=False,
+    k=0,
+    asked="What?",
+    earlier=(),
+):
     """A judged turn; `call`: with a calculation in it."""
     calls, results = (('{"tool":"calculator","arguments":{}}',), ("42",)) if call else ((), ())
     text = f"<think>{think}</think>{CALL + RESULT if call else ''}{answer}{END}"
@@ -25,13 +36,21 @@ def sample(name, category="no_tool", *, passed=True, answer="It is 42.", think="
         name,
         "calculator" if call else "no_tool",
         f"{category}/{name[:-1]}",
-        Conversation((Turn("user", (Part("text", asked),)),), source="test"),
+        _dialogue(*earlier, asked),
         Gold(tool=None),
         category=category,
     )
     judgement = Judgement(passed, None if passed else "not the right answer", verdict)
     ids = tuple(range(len(text) // 4))
     return Sample(probe, 20, ids, (0,) * len(ids), text, "end", judgement, k=k)
+
+
+def _dialogue(*said):
+    """What user and assistant say in turn."""
+    roles = ("user", "assistant")
+    return Conversation(
+        tuple(Turn(roles[place % 2], (Part("text", text),)) for place, text in enumerate(said)), source="test"
+    )
 
 
 def _kept(tag, step, suite, seed, samples):

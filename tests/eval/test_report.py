@@ -6,6 +6,7 @@ import re
 import pytest
 
 from samosa import cli, home
+from samosa.chat.prompts import THINK_SYSTEM, with_system
 from samosa.config import Options, load
 from samosa.errors import BadInput
 from samosa.eval.report import figures
@@ -128,6 +129,13 @@ def test_the_turns_grammar_is_told_in_words_as_well_as_in_colour(told):
     for kind in ("think", "call", "result", "answer"):
         assert re.search(rf'<div class="span {kind}"><b>{kind}</b>', text)
     assert "<i>&lt;think&gt;</i>So.<i>&lt;/think&gt;</i>" in text
+
+
+def test_a_follow_up_stands_below_what_it_follows(told):
+    first = with_system(THINK_SYSTEM, "Who is Ada?")
+    judged_jointly("r7", 40, [sample("a-1", "multi_turn", earlier=(first, "A poet's <b>girl</b>."), asked="And him?")])
+    section = Page(report("r7")).sections["samples"]
+    assert re.search(r"user: Who is Ada\?\s+assistant: A poet's <b>girl</b>\.\s+And him\? \(asked to think\)", section)
 
 
 def test_what_a_model_says_is_text_whatever_it_says(told):

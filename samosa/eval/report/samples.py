@@ -34,6 +34,8 @@ class Told:
     called: str
     """One of CALLED."""
     answer: str
+    earlier: tuple[tuple[str, str], ...] = ()
+    """(role, text) of the turns before the question."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ def _told(row: Mapping[str, Any], one: Try) -> Told:
         tokens=len(row["ids"]) - sum(row["forced"]),
         called=_called(verdict.get("calls") or ()),
         answer=verdict.get("answer") or "",
+        earlier=tuple((role, text) for role, text in row.get("earlier", ())),  # older records have none
     )
 
 
@@ -132,6 +135,8 @@ class Example:
     category: str
     change: str
     """lost, gained, failed or passed: the last two where nothing changed or nothing is known of before."""
+    earlier: tuple[tuple[str, str], ...]
+    """(role, text) of the turns before the question."""
     asked: str
     system: str
     """Which system prompt stood before the question, or ""."""
@@ -151,6 +156,7 @@ class Examples:
 def examples(before: Samples, after: Samples) -> Examples:
     """Choose turns to show, no question twice."""
     other = {(one.one.id, one.one.k): one.one for one in before.told}
+    earlier = {one.one.id: one.earlier for one in after.told if one.earlier}
     by_change: dict[str, list[Try]] = {"lost": [], "gained": [], "failed": [], "passed": []}
     for one in (one.one for one in after.told):
         old = other.get((one.id, one.k))
@@ -166,8 +172,8 @@ def examples(before: Samples, after: Samples) -> Examples:
                 room[one.category] -= 1
                 seen.add(one.id)
                 chosen.append((change, one))
-    shown = tuple(_example(change, one, other.get((one.id, one.k))) for change, one in chosen)
-    return Examples(shown, len(by_change["lost"]), len(by_change["gained"]))
+    shown = [_example(change, one, other.get((one.id, one.k)), earlier.get(one.id, ())) for change, one in chosen]
+    return Examples(tuple(shown), len(by_change["lost"]), len(by_change["gained"]))
 
 
 def _spread(flips: Sequence[Try]) -> list[Try]:
@@ -182,9 +188,16 @@ def _spread(flips: Sequence[Try]) -> list[Try]:
     return [flips[place] for place in sorted(chosen)]
 
 
-def _example(change: str, one: Try, old: Try | None) -> Example:
+def _example(change: str, one: Try, old: Try | None, earlier: Sequence[tuple[str, str]]) -> Example:
+    """The system prompt stands before the first words of the dialogue, whoever says the question later."""
     asked, system = _question(one.asked)
-    return Example(one.id, one.k, one.category, change, asked, system, None if old is None else _said(old), _said(one))
+    told = []
+    for role, text in earlier:
+        words, before = _question(text)
+        told.append((role, words))
+        system = system or before
+    said = (None if old is None else _said(old), _said(one))
+    return Example(one.id, one.k, one.category, change, tuple(told), asked, system, *said)
 
 
 def _said(one: Try) -> Said:
