@@ -10,11 +10,12 @@ ROUNDED = "Round to two decimals."
 CENT = Decimal("0.01")
 
 
-def _root(value: Decimal | Fraction, degree: int) -> Decimal:
+def _root(value: Fraction, degree: int) -> Decimal:
     """A root to more digits than an answer shows."""
     with localcontext() as context:
         context.prec = 40
-        return +((Decimal(value.numerator) / value.denominator) ** (Decimal(1) / degree)).quantize(Decimal("1e-12"))
+        number = Decimal(value.numerator) / value.denominator
+        return (number ** (Decimal(1) / degree)).quantize(Decimal("1e-12"))
 
 
 def _growth(start: int, rate: int, years: int) -> Fraction:
@@ -155,16 +156,15 @@ THOUGHTFUL = (
                           f"An index went from {{a}} to {{b}} points. Over {{n}} years, what CAGR is that, in "
                           f"percent? {ROUNDED}"),
         _risen, _cagr),
-    Sum("both-sides", ("Solve for x: {a}x - {b} = {c}.", "If {b} is taken from {a} times x, {c} is left. What is x?"),
-        lambda rng: {"a": (a := rng.randint(12, 48)), "b": (b := rng.randint(51, 250)), "c": a * rng.randint(25,
-              98) - b},
+    Sum("both-sides", ("Solve for x: {a}x - {b} = {c}.", "{a} times x, minus {b}, is {c}. What is x?"),
+        lambda rng: {"a": (a := rng.randint(12, 48)), "b": (b := rng.randint(51, 250)),
+                     "c": a * rng.randint(25, 98) - b},
         lambda a, b, c: Fraction(c + b, a)),
     Sum("fuel", (f"A car uses {{a}} litres per 100 km. What does the fuel for {{b}} km cost at ${{c}} a litre? "
                  f"{ROUNDED}",
-                 f"We drive {{b}} km with {{a}} litres of fuel per 100 km, and a litre costs ${{c}}. What does the "
+                 f"With {{a}} litres of fuel per 100 km, we drive {{b}} km, and a litre costs ${{c}}. What does the "
                  f"trip cost? {ROUNDED}"),
-        lambda rng: {"a": rng.randint(4, 12), "b": rng.randint(130, 1900), "c": (Decimal(rng.randint(111,
-              249)) / 100).quantize(CENT)},
+        lambda rng: {"a": rng.randint(4, 12), "b": rng.randint(130, 1900), "c": _amount(rng, 1, 4)},
         lambda a, b, c: Fraction(a * b) * Fraction(c) / 100),
     Sum("invoice", (f"I buy {{n}} chairs at ${{a}} each and pay {{r}}% tax on top. What is the total? {ROUNDED}",
                     f"{{n}} lamps cost ${{a}} apiece, and {{r}}% tax comes on top. How much do I pay? {ROUNDED}"),
@@ -183,8 +183,8 @@ THOUGHTFUL = (
         lambda a, r: Fraction(a * (100 + r), 1200)),
     Sum("hall", (f"A floor of {{a}} m by {{b}} m gets tiles at ${{c}} a square metre. What do they cost? {ROUNDED}",
                  f"What does a carpet for a room of {{a}} m by {{b}} m cost at ${{c}} per square metre? {ROUNDED}"),
-        lambda rng: {"a": rng.randint(4, 28), "b": rng.randint(3, 19), "c": _amount(rng, 11, 89)}, lambda a, b,
-        c: a * b * c),
+        lambda rng: {"a": rng.randint(4, 28), "b": rng.randint(3, 19), "c": _amount(rng, 11, 89)},
+        lambda a, b, c: a * b * c),
 )  # fmt: skip
 
 TEMPLATES = (

@@ -94,14 +94,12 @@ def yes_or_no(rng: random.Random) -> Drawn:
 
 def sentences(rng: random.Random) -> Drawn:
     number, topic = rng.choice([2, 3, 4]), rng.choice(TOPICS)
-    ask = _ask(
-        rng,
-        "Write exactly {n} sentences about {t}.",
-        "Tell me about {t} in exactly {n} sentences.",
-        n=COUNTS[number],
-        t=topic,
-    )
-    return _drawn(ask, matches=(rf"\A\s*(?:{SENTENCE}\s*){{{number}}}\Z",), min_answer_chars=20)
+    key = topic.split()[-1]
+    ask = _ask(rng, 'Write exactly {n} sentences about {t}. Use the word "{k}".',
+               'Tell me about {t} in exactly {n} sentences; the word "{k}" has to come up.', n=COUNTS[number], t=topic,
+               k=key)  # fmt: skip
+    matches = (rf"\A\s*(?:{SENTENCE}\s*){{{number}}}\Z",)
+    return _drawn(ask, answer_must=(key,), matches=matches, min_answer_chars=20)
 
 
 def at_most(rng: random.Random) -> Drawn:

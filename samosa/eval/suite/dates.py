@@ -255,7 +255,7 @@ def day_of_year(rng: random.Random) -> Drawn:
 
 
 def earliest(rng: random.Random) -> Drawn:
-    days = []
+    days: list[date] = []
     while len({(day.month, day.day) for day in days}) < 3:
         days = [a_day(rng) for _ in range(3)]
     listed = [written(day) for day in days]

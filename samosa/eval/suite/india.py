@@ -205,15 +205,15 @@ def _boxes(rng: random.Random) -> Slots:
 
 KINDS = (
     Sum("scaled-recipe", ("For {a} samosas you need {b} g of flour. How many grams do you need for {c} samosas?",
-                          "A cook uses {b} g of potatoes for {a} samosas. How many grams is that for {c} samosas?"),
+                          "For {a} samosas a cook uses {b} g of potatoes. How many grams is that for {c} samosas?"),
         _scaled, lambda a, b, c: Fraction(b * c, a)),
     Sum("sweet-box", ("{a} boxes of {sweet} cost ₹{b} each. There is ₹{c} off the total. How many rupees do I pay?",
                       "I buy {a} boxes of {sweet} at ₹{b} a box and get ₹{c} off in all. What do I pay, in rupees?"),
         _boxes, lambda sweet, a, b, c: a * b - c),
     Sum("gst", ("A meal costs ₹{a} before a GST of {b}%. What is the total, in rupees?",
                 "The thali is ₹{a}, and {b}% GST comes on top. How many rupees do I pay?"),
-        lambda rng: {"a": 100 * rng.randint(2, 48), "b": rng.choice([5, 12, 18, 28])}, lambda a,
-        b: Fraction(a * (100 + b), 100)),
+        lambda rng: {"a": 100 * rng.randint(2, 48), "b": rng.choice([5, 12, 18, 28])},
+        lambda a, b: Fraction(a * (100 + b), 100)),
     Sum("per-piece", ("A plate of {a} jalebis costs ₹{b}. What is the price of one jalebi, in rupees?",
                       "{a} laddus are ₹{b} together. How many rupees is one laddu?"),
         lambda rng: {"a": (a := rng.randint(3, 20)), "b": a * rng.randint(6, 45)}, lambda a, b: Fraction(b, a)),

@@ -126,8 +126,7 @@ KINDS = (
                         "dollars?"),
         _told(a=(12, 48), b=(4, 9), c=(3, 6)), lambda a, b, c, **_: a * b * c),
     Sum("times-as-many", ("{p} has {a} {things}. {q} has {b} times as many. How many do they have together?",
-                          "{q} owns {b} times as many {things} as {p}, who has {a}. How many {things} is that in "
-                          "total?"),
+                          "{p} owns {a} {things} and {q} owns {b} times as many. How many {things} is that in all?"),
         _told(a=(6, 45), b=(3, 9)), lambda a, b, **_: a * (1 + b)),
     Sum("part-sold", ("A shelf holds {a} boxes with {b} {things} in each. One {part} of all the {things} is sold. How "
                       "many are left?",
@@ -176,8 +175,8 @@ KINDS = (
                    "dollars?",
                    "{p} gets {a} {things} at ${b} apiece and sells every one at ${c}. How many dollars does {p} earn "
                    "on them?"),
-        lambda rng: {**_cast(rng), "a": rng.randint(6, 40), "b": (b := rng.randint(2, 20)), "c": b + rng.randint(2,
-         15)},
+        lambda rng: {**_cast(rng), "a": rng.randint(6, 40), "b": (b := rng.randint(2, 20)),
+                     "c": b + rng.randint(2, 15)},
         lambda a, b, c, **_: a * (c - b)),
 )  # fmt: skip
 
