@@ -55,7 +55,7 @@ SPOKEN = (
 
 
 def plain(text: str) -> str:
-    """One case, single spaces, the usual quotes and hyphens, no LaTeX; look-alike letters of other scripts stay what they are."""
+    """One case, single spaces, the usual quotes and hyphens, no LaTeX; letters of other scripts stay what they are."""
     text = THIN.sub(",", unicodedata.normalize("NFC", text)).translate(TYPOGRAPHIC).casefold()
     for pattern, usual in LATEX if "\\" in text or "$" in text else ():
         text = pattern.sub(usual, text)

@@ -17,7 +17,7 @@ ARTEFACTS: tuple[tuple[str, Mark | None, re.Pattern[str]], ...] = (
         "an `Answer:` line",
         "label",
         re.compile(
-            r"^\W{0,4}(?:final answer|answer|response|reply|q|a)\W{0,4}(?<=[:*]):?(?:\s|$)|"
+            r"^\W{0,4}(?:final answer|answer|response|reply|[qa](?=\W{0,4}:))\W{0,4}(?<=[:*]):?(?:\s|$)|"
             r"^\W{0,4}(?:final answer|answer|response|reply)\W{0,4}:",
             re.I | re.M,
         ),
@@ -47,39 +47,26 @@ _HELP = (
     "help|assist|answer|provide|tell|find|explain|give|access|browse|search|look|calculate|compute|discuss|talk|do|"
     "comment|respond|share|say|speak|comply|fulfil|fulfill|engage|complete|continue|determine|confirm|verify|offer|write"
 )
-REFUSAL = re.compile(
-    rf"\bi(?:['’]m| am)?(?: sorry,? but i)?(?: afraid)?(?: that)?(?: i)?(?: (?:really|simply|just|must|have to|will have to|would rather|['’]d rather))*"
-    rf" ?(?:(?:can ?not|can['’]t|could ?n['’]t|could not|won['’]t|will not|unable to|am not able to|not able to|"
-    rf"not (?:allowed|permitted|authorized|authorised|going|willing|comfortable|programmed|designed) to|not|will not be able to|won['’]t be able to)"
-    rf"(?: \w+)? (?:{_HELP})|refuse|decline|do(?:n['’]t| not) (?:know|have|want to (?:{_HELP})))\b",
-    re.IGNORECASE,
+_RATHER = "really|simply|just|must|have to|will have to|would rather|['’]d rather"
+_LET = "allowed|permitted|authorized|authorised|going|willing|comfortable|programmed|designed"
+_CANNOT = (
+    "can ?not|can['’]t|could ?n['’]t|could not|won['’]t|will not|unable to|am not able to|not able to|"
+    f"not (?:{_LET}) to|not|will not be able to|won['’]t be able to"
 )
-REFUSALS = (
-    REFUSAL,
-    re.compile(
-        r"\bi (?:must|have to|respectfully|will|would|politely)? ?(?:\w+ly )?(?:refuse|decline)\b", re.IGNORECASE
-    ),
-    re.compile(
+REFUSALS = tuple(
+    re.compile(pattern, re.IGNORECASE | re.MULTILINE)
+    for pattern in (
+        rf"\bi(?:['’]m| am)?(?: sorry,? but i)?(?: afraid)?(?: that)?(?: i)?(?: (?:{_RATHER}))* ?"
+        rf"(?:(?:{_CANNOT})(?: \w+)? (?:{_HELP})|refuse|decline|do(?:n['’]t| not) (?:know|have|want to (?:{_HELP})))\b",
+        r"\bi (?:must|have to|respectfully|will|would|politely)? ?(?:\w+ly )?(?:refuse|decline)\b",
         r"\b(?:not able|unable|not allowed|not permitted) to (?:help|assist|answer|discuss|provide|comment|talk)\b",
-        re.IGNORECASE,
-    ),
-    re.compile(r"\b(?:is|are|not) something (?:that )?i (?:can(?:not|['’]t)|won['’]t|am not able)\b", re.IGNORECASE),
-    re.compile(
-        r"^\W*no comment\b|\bi['’]d rather not\b|\bi would rather not\b|\bi prefer not to\b",
-        re.IGNORECASE | re.MULTILINE,
-    ),
-    re.compile(
-        r"\b(?:sorry|apologies|unfortunately|regret)\b[^.!?\n]{0,40}\b(?:can ?not|can['’]t|won['’]t|unable|not able|not possible|impossible)\b",
-        re.IGNORECASE,
-    ),
-    re.compile(
-        r"\b(?:it is|it['’]s|that is|that['’]s) (?:against my|beyond my|outside (?:of )?my|not within my)\b",
-        re.IGNORECASE,
-    ),
-    re.compile(
+        r"\b(?:is|are|not) something (?:that )?i (?:can(?:not|['’]t)|won['’]t|am not able)\b",
+        r"^\W*no comment\b|\bi(?:['’]d| would) rather not\b|\bi prefer not to\b",
+        r"\b(?:sorry|apologies|unfortunately|regret)\b[^.!?\n]{0,40}"
+        r"\b(?:can ?not|can['’]t|won['’]t|unable|not able|not possible|impossible)\b",
+        r"\b(?:it|that)(?: is|['’]s) (?:against my|beyond my|outside (?:of )?my|not within my)\b",
         r"\b(?:beyond|outside|against) my (?:capabilit|knowledge|guideline|programming|polic|abilit|scope|training)",
-        re.IGNORECASE,
-    ),
+    )
 )
 
 

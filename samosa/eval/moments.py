@@ -20,13 +20,10 @@ CLOCK = re.compile(
     r" in the (?P<part>morning|afternoon|evening)|(?<=:[0-5][0-9])(?: ?(?:hours|hrs|h))?)(?![\w:])"
 )
 NOON = re.compile(r"\b(?:(?:12 )?noon|midday|(?:12 )?midnight)\b")
+_DAY, _YEAR = r"(?P<day>[0-3]?[0-9])(?:st|nd|rd|th)?", r"(?:,? (?P<year>[12][0-9]{3}))?"
 DAY_OF = (
-    re.compile(
-        rf"(?<!\w)(?P<month>{_MONTH}) (?:the )?(?P<day>[0-3]?[0-9])(?:st|nd|rd|th)?(?:,? (?P<year>[12][0-9]{{3}}))?(?!\w|[.,][0-9])"
-    ),
-    re.compile(
-        rf"(?<![\w.,/-])(?P<day>[0-3]?[0-9])(?:st|nd|rd|th)?(?: of)? (?P<month>{_MONTH})(?:,? (?P<year>[12][0-9]{{3}}))?(?!\w)"
-    ),
+    re.compile(rf"(?<!\w)(?P<month>{_MONTH}) (?:the )?{_DAY}{_YEAR}(?!\w|[.,][0-9])"),
+    re.compile(rf"(?<![\w.,/-]){_DAY}(?: of)? (?P<month>{_MONTH}){_YEAR}(?!\w)"),
     re.compile(r"(?<![\w-])(?P<year>[12][0-9]{3})-(?P<month>[01][0-9])-(?P<day>[0-3][0-9])(?![\w-])"),
 )
 

@@ -32,7 +32,8 @@ TENS = {
 POWERS = {word: 10**power for word, power in SCALES.items() if word != "hundred"}
 _WORDS = "|".join(sorted([*ONES, *TENS, *SCALES, "dozen"], key=len, reverse=True))
 WORD_RUN = re.compile(
-    rf"\b(?:(?:an? )(?=hundred|thousand|million|dozen|lakh|crore))?(?:{_WORDS})(?:(?:[ -]| and )(?:{_WORDS}))*(?: point(?: (?:{_WORDS}))+)?\b",
+    rf"\b(?:(?:an? )(?=hundred|thousand|million|dozen|lakh|crore))?(?:{_WORDS})"
+    rf"(?:(?:[ -]| and )(?:{_WORDS}))*(?: point(?: (?:{_WORDS}))+)?\b",
     re.IGNORECASE,
 )
 NOT_ONE = re.compile(
@@ -121,7 +122,7 @@ def _placed(value: Decimal, decimals: int, start: int, end: int, text: str) -> N
 
 
 def _fraction(before: str, after: str, upper: Decimal) -> tuple[Decimal, int, int] | None:
-    """Value, decimals and length of what makes a fraction of a whole number, if that is what it is: no date, no chain."""
+    """Value, decimals and length of what makes a fraction of a whole number; None for dates and chains."""
     lower = SLASHED.match(after)
     if lower is None or upper != upper.to_integral_value() or int(lower[1]) == 0 or re.search(r"[0-9]\s?/\s?$", before):
         return None
