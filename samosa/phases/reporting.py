@@ -166,7 +166,8 @@ def _comparand(
         return Comparand(), []
     name, last = candidates[0][0], asked[-1]
     again = f"samosa eval --tag {name} --suite {last['suite']} --seed {last['seed']}"
-    return Comparand(missing=Missing(f"there is no before: {name} was not asked the same", again)), []
+    what = f"there is no before: {name} was not asked the same (samosa compare {name} {own} says what differs)"
+    return Comparand(missing=Missing(what, again)), []
 
 
 def _goals(lines: Sequence[Line], wanted: Criteria) -> tuple[list[Criterion], list[Missing]]:

@@ -208,7 +208,10 @@ def test_all_times_a_suite_was_asked_count_and_not_the_last_alone(told):
     judged_jointly("r7", 40, joint(wrong=["no_tool-0"]), seed=1)
     judged_jointly("r7", 40, joint(), seed=2)
     page = Page(report("r7"))
-    assert "Asked 2 times; the picture is of the last: seed 1 ✗ failed, seed 2 ✓ passed." in page.sections["gate"]
+    assert (
+        "Asked 2 times; the picture is of the last. ✗ failed with seed 1, ✓ passed with seed 2."
+        in page.sections["gate"]
+    )
     assert "the joint gate, 1 of 2 times" in page.seen
     assert re.search(r"no_tool\s*83\.3%", page.sections["categories"]), "5 of 6 over both seeds"
     judged_jointly("r7", 40, joint(), seed=1)  # asked again: the first answers are gone and count no more

@@ -25,7 +25,7 @@ LONGEST = 24  # letters of a label
 LEGEND_ROW, LEGEND_COLUMNS = 17, 3
 ROW = 21  # units a row of a forest takes
 MANY_DOUBLINGS = 20  # a curve that falls to a 20th is shown on a logarithmic axis
-BINS = 24
+BINS = 48
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Which pictures a report has, each with the words that say the same."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,8 @@ from samosa.eval.report import figures, samples, scores
 from samosa.eval.report.curves import Curve, Metrics
 from samosa.eval.report.figures import Estimate
 from samosa.eval.report.samples import CALLED, Samples
+
+SEEDS = 6  # that are named
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,10 @@ class Gate:
     """What became of one suite."""
 
     line: Line
-    history: Sequence[tuple[str, str]]
-    """Every time the suite was asked of these weights: which seed, and what came of it."""
+    times: int
+    """How often the suite was asked of these weights."""
+    seeds: Mapping[str, str]
+    """By outcome: with which seeds."""
     absolute: Picture
     rows: Sequence[Estimate]
     differences: Picture | None
@@ -83,17 +87,26 @@ def gates(lines: Sequence[Line]) -> list[Gate]:
 def _gate(found: Sequence[Line]) -> Gate:
     line = found[-1]
     suite, rows, changes = line["suite"], scores.absolute(line), scores.differences(line)
+    by_outcome: dict[str, list[int]] = {}
+    for one in found:
+        by_outcome.setdefault(one["outcome"], []).append(one["seed"])
     # The roadmap's three are one instance each: their intervals say nothing and would squeeze the others.
     drawn = [row for row in rows if row.demand != "1 of 1"]
     return Gate(
         line=line,
-        history=[(f"seed {one['seed']}", one["outcome"]) for one in found],
+        times=len(found),
+        seeds={outcome: _few(seeds) for outcome, seeds in by_outcome.items()},
         absolute=_absolute(suite, drawn),
         rows=rows,
         differences=_differences(suite, changes, line["champion"]) if changes else None,
         changes=changes,
         others=scores.other_conjuncts(line),
     )
+
+
+def _few(seeds: Sequence[int]) -> str:
+    more = f" and {len(seeds) - SEEDS} more" if len(seeds) > SEEDS else ""
+    return f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds[:SEEDS]))}{more}"
 
 
 def _absolute(suite: str, rows: Sequence[Estimate]) -> Picture:
