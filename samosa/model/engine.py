@@ -20,6 +20,7 @@ from torch import Tensor
 from samosa.chat.tokenizer import Tokenizer
 from samosa.chat.tools import Toolbox
 from samosa.model.cache import KVCache
+from samosa.model.compiled import CompiledDecode
 from samosa.model.gpt import GPT
 from samosa.model.prefixes import families
 from samosa.model.sampling import Drawn, sample
@@ -50,10 +51,18 @@ class Engine:
 
     toolbox None: no tool is run, and python_end is a token like any other. A toolbox is asked one thing at a time.
     rows: conversations at once; max_length: tokens one may have, prompt included. The model should be in eval mode.
+    compiled: decode steps are compiled and, on a GPU, CUDA graphs; compiling takes a minute first.
     """
 
     def __init__(
-        self, model: GPT, tokenizer: Tokenizer, *, toolbox: Toolbox | None, rows: int, max_length: int
+        self,
+        model: GPT,
+        tokenizer: Tokenizer,
+        *,
+        toolbox: Toolbox | None,
+        rows: int,
+        max_length: int,
+        compiled: bool = False,
     ) -> None:
         if rows < 1 or max_length < 1:
             raise ValueError(f"an engine needs rows and length, not {rows} and {max_length}")
@@ -71,6 +80,8 @@ class Engine:
         self._free: list[int] = []  # slots of the cache, the next one to use last
         self._done: list[Finished] = []
         self._cache: KVCache | None = None
+        self._compiled = compiled
+        self._decoder: CompiledDecode | None = None  # of this cache
         self._calls = ToolCalls()
 
     def add(self, request: Request) -> int:
@@ -197,7 +208,7 @@ class Engine:
 
     def _resize(self, size: int) -> None:
         """A cache of `size` rows with the running rows first."""
-        old, self._cache = self._cache, None
+        old, self._cache, self._decoder = self._cache, None, None
         kept = len(self._rows)
         if old is not None and size == kept > 0:
             old.compact(self._index(self._rows))
@@ -209,6 +220,8 @@ class Engine:
                 new.k[:, :kept], new.v[:, :kept] = old.k[:, index], old.v[:, index]
                 new.lengths[:kept], new.prev_embedding[:kept] = old.lengths[index], old.prev_embedding[index]
             self._cache = new
+        if self._compiled and self._cache is not None:
+            self._decoder = CompiledDecode(self._model, self._cache)
         for slot, turn in enumerate(self._rows):
             turn.slot = slot
         self._free = list(range(size - 1, kept - 1, -1))
@@ -233,13 +246,15 @@ class Engine:
     def _decode(self, turns: list[Turn]) -> None:
         """Read one token of each of `turns`; the other slots of the cache stand still."""
         assert self._cache is not None
-        ids, lengths = [[self._pad]] * self._cache.rows, [0] * self._cache.rows
+        ids, active = [[self._pad]] * self._cache.rows, [0] * self._cache.rows
         for turn in turns:
-            ids[turn.slot], lengths[turn.slot] = turn.feed, 1
-        device = self._model.device
-        logits = self._model(
-            torch.tensor(ids, device=device), cache=self._cache, lengths=torch.tensor(lengths, device=device)
-        )
+            ids[turn.slot], active[turn.slot] = turn.feed, 1
+        if self._decoder is not None:
+            logits = self._decoder(ids, active, max(len(turn.request.ids) + len(turn.ids) for turn in turns))
+        else:
+            device = self._model.device
+            lengths = torch.tensor(active, device=device)
+            logits = self._model(torch.tensor(ids, device=device), cache=self._cache, lengths=lengths)
         self._choose(turns, logits[self._index(turns)])
 
     def _choose(self, turns: list[Turn], logits: Tensor) -> None:
