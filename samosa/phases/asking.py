@@ -190,13 +190,13 @@ def _share(work: _Work, left: Sequence[int]) -> None:
     from samosa.eval.runner import ask
 
     tokenizer = load_tokenizer(home.tokenizer_dir())
-    with _threads(CPU_THREADS):
+    with threads(CPU_THREADS):
         model = load(work.ref, work.about["device"], work.about["dtype"], tokenizer.vocab_size)
         ask(model, tokenizer, work.plan, left, lambda number, batch: turns.keep(work.path, work.about, number, batch))
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
+def threads(count: int) -> Iterator[None]:
     """Compute with this many threads for a while."""
     import torch
 

@@ -6,7 +6,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from samosa import console, home
 from samosa.config import Options, load
@@ -14,16 +14,14 @@ from samosa.errors import BadInput, SamosaError
 from samosa.eval import record
 from samosa.eval.benchmarks import kept, parts, result
 from samosa.eval.benchmarks.kept import Line
-from samosa.eval.benchmarks.parts import Asked, Loaded, Part
+from samosa.eval.benchmarks.parts import Loaded, Part
 from samosa.eval.benchmarks.result import Counted
 from samosa.eval.benchmarks.seen import Seen, training_split
 from samosa.eval.benchmarks.settings import SUITES, Benchmarks, Suite
 from samosa.phases import asking
+from samosa.phases.benchmark_work import Work, scored
 from samosa.phases.command import flags_of
 from samosa.phases.init import on_disk
-
-if TYPE_CHECKING:
-    from samosa.chat.tokenizer import Tokenizer
 
 __all__ = ["SUITES", "run"]
 TITLES: dict[Suite, str] = {"core": "CORE", "mmlu": "MMLU", "arc": "ARC", "gsm8k": "GSM8K"}
@@ -55,7 +53,9 @@ def run(options: Options, name: str, *, seed: int | None = None) -> int:
     if options.plan:
         return _plan(options, ref, loaded)
     try:
-        line = _measured(ref, cfg, loaded, seed=seed, redo=options.redo)
+        facts = asking.decided(cfg.gate)
+        work = Work(ref, cfg, suite, seed, again, facts["device"], facts["dtype"])
+        line = _measured(work, facts, loaded, nproc=options.nproc, redo=options.redo)
     except SamosaError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever broke the engine, the model is not to blame for it
@@ -85,33 +85,32 @@ def _plan(options: Options, ref: home.CheckpointRef, loaded: Loaded) -> int:
     return 0
 
 
-def _measured(ref: home.CheckpointRef, cfg: Benchmarks, loaded: Loaded, *, seed: int, redo: bool) -> dict[str, Any]:
+def _measured(work: Work, facts: dict[str, str], loaded: Loaded, *, nproc: int | None, redo: bool) -> dict[str, Any]:
     """The line of the record, all its samples on disk."""
     from samosa.chat.tokenizer import load_tokenizer
 
-    tokenizer = load_tokenizer(home.tokenizer_dir())
-    weights, facts = asking.weights_sha256(ref), asking.decided(cfg.gate)
-    settings = _settings(cfg, loaded.suite)
-    keys = {"weights": weights, "tokenizer": tokenizer.hash, "settings": settings, "seed": seed} | {
-        name: facts[name] for name in ("device", "dtype")
-    }
+    tokenizer_hash, weights = load_tokenizer(home.tokenizer_dir()).hash, asking.weights_sha256(work.ref)
+    line = record.about(work.ref, weights_sha256=weights, tokenizer_hash=tokenizer_hash, facts=facts)
+    settings = _settings(work.cfg, work.suite)
+    keys = {name: line[name] for name in ("weights_sha256", "tokenizer_hash")}
+    keys |= {name: line["versions"][name] for name in ("samosa", "torch", "device", "dtype")}
+    keys |= {"meta_sha256": home.sha256_file(work.ref.meta_path), "settings": settings, "seed": work.seed}
     found: dict[str, dict[str, Any]] = {}
     first: list[Line] = []
-    for part, path in _paths(ref, loaded, keys):
+    for part, path in _paths(work.ref, loaded, keys):
         if redo:
             path.unlink(missing_ok=True)
-        lines = _lines(ref, cfg, loaded.suite, part, path, tokenizer, facts, seed)
+        lines = _lines(work, part, path, nproc)
         first = first or lines
-        found[part.name] = _as_json(part, lines, path, cfg)
+        found[part.name] = _as_json(part, lines, path, work.cfg)
     counting = found[loaded.parts[0].name]
-    seen = training_split(loaded.suite, ref)
-    line = record.about(ref, weights_sha256=weights, tokenizer_hash=tokenizer.hash, facts=facts)
-    line |= {"suite": loaded.suite, "seed": seed, "settings": settings, "form": loaded.parts[0].name}
+    seen = training_split(work.suite, work.ref)
+    line |= {"suite": work.suite, "seed": work.seed, "settings": settings, "form": loaded.parts[0].name}
     line |= {name: counting[name] for name in COUNTING}
     line |= {"parts": found, "training_split": None if seen is None else vars(seen)}
     categories = result.by_category(first)
-    if loaded.suite == "core":
-        return line | result.core(loaded.tasks, categories, confidence=cfg.criteria.confidence)
+    if work.suite == "core":
+        return line | result.core(loaded.tasks, categories, confidence=work.cfg.criteria.confidence)
     return line | {"categories": {name: [one.right, one.n] for name, one in categories.items()}}
 
 
@@ -133,57 +132,16 @@ def _paths(ref: home.CheckpointRef, loaded: Loaded, keys: dict[str, Any]) -> Ite
         yield part, folder / f"{label}-{ref.kind}-{ref.step:06d}-{kept.key(keys | {'asked': part.hash})}.jsonl"
 
 
-def _lines(
-    ref: home.CheckpointRef,
-    cfg: Benchmarks,
-    suite: Suite,
-    part: Part,
-    path: Path,
-    tokenizer: Tokenizer,
-    facts: dict[str, str],
-    seed: int,
-) -> list[Line]:
+def _lines(work: Work, part: Part, path: Path, nproc: int | None) -> list[Line]:
     """The samples of a part: as they are kept, or scored now."""
+    suite = work.suite
     what = f"{TITLES[suite]}{'' if part.name == suite else f', {part.name}'}"
     if path.is_file():
-        console.say(f"{what}: all {part.total:,} answers of {ref.name} are kept")
+        console.say(f"{what}: all {part.total:,} answers of {work.ref.name} are kept")
         return kept.read(path)
-    console.say(f"{what}: asking {ref.name} {part.total:,} questions ({facts['device']}, {facts['dtype']})")
-    model = asking.load(ref, facts["device"], facts["dtype"], tokenizer.vocab_size)
-    progress = _Progress(what, part.total)
-    make = part.lines(Asked(model, tokenizer, cfg, seed, progress.tokens))
-
-    def scored(places: range) -> Iterator[Line]:
-        progress.at(places.start)
-        yield from make(places)
-
-    return kept.all_lines(path, part.total, cfg.asking.chunk, scored)
-
-
-class _Progress:
-    """A line that says how far a part is."""
-
-    def __init__(self, what: str, total: int) -> None:
-        self.what, self.total, self.started = what, total, time.monotonic()
-        self.first: int | None = None
-        self.turns = self.generated = 0
-
-    def at(self, place: int) -> None:
-        """A chunk begins at this place."""
-        self.first = place if self.first is None else self.first
-        seconds = time.monotonic() - self.started
-        rate = f"   {(place - self.first) / max(seconds, 1e-9):,.1f} a second" if place > self.first else ""
-        console.live_line(f"{self.what} {place:,}/{self.total:,}{rate}   {seconds:.0f} s")
-        self.place, self.turns = place, 0
-
-    def tokens(self, count: int) -> None:
-        """A turn of this many tokens has ended."""
-        self.turns, self.generated = self.turns + 1, self.generated + count
-        seconds = time.monotonic() - self.started
-        rate = self.generated / max(seconds, 1e-9)
-        console.live_line(
-            f"{self.what} {self.place:,}/{self.total:,} + {self.turns}   {rate:,.0f} tok/s   {seconds:.0f} s"
-        )
+    console.say(f"{what}: asking {work.ref.name} {part.total:,} questions ({work.device}, {work.dtype})")
+    chunk = work.cfg.asking.chunk
+    return kept.all_lines(path, part.total, chunk, lambda chunks: scored(work, part, chunks, nproc, what))
 
 
 def _as_json(part: Part, lines: list[Line], path: Path, cfg: Benchmarks) -> dict[str, Any]:

@@ -30,17 +30,18 @@ def line(place):
     )
 
 
-def score(places):
+def score(chunks):
     """Each line knows its chunk, as scores do by round-off."""
-    return [{**line(place), "chunk": [places.start, places.stop]} for place in places]
+    for places in chunks:
+        yield [{**line(place), "chunk": [places.start, places.stop]} for place in places]
 
 
 def failing_at(chunk):
-    def some(places):
-        for one in score(places):
-            if one["doc_id"] == chunk * CHUNK + 2:
+    def some(chunks):
+        for places, lines in zip(chunks, score(chunks), strict=True):
+            if chunk * CHUNK in places:
                 raise KeyboardInterrupt
-            yield one
+            yield lines
 
     return some
 
@@ -53,8 +54,8 @@ def test_an_evaluation_that_was_interrupted_ends_in_the_same_bytes(chunk, tmp_pa
         kept.all_lines(broken, TOTAL, CHUNK, failing_at(chunk))
     assert not broken.exists()
     seen = []
-    lines = kept.all_lines(broken, TOTAL, CHUNK, lambda places: seen.append(places.start) or score(places))
-    assert seen == list(range(chunk * CHUNK, TOTAL, CHUNK)), "what was kept is not scored again"
+    lines = kept.all_lines(broken, TOTAL, CHUNK, lambda chunks: seen.extend(chunks) or score(chunks))
+    assert [places.start for places in seen] == [*range(chunk * CHUNK, TOTAL, CHUNK)], "what was kept is kept"
     assert broken.read_bytes() == whole.read_bytes() and [one["doc_id"] for one in lines] == list(range(TOTAL))
 
 
@@ -76,10 +77,10 @@ def test_a_finished_file_is_read_and_nothing_is_scored(tmp_path):
 
 
 def hold(path, entered, leave):
-    def some(places):
+    def some(chunks):
         entered.set()
         leave.wait(20)
-        return score(places)
+        return score(chunks)
 
     kept.all_lines(path, CHUNK, CHUNK, some)
 

@@ -1,6 +1,7 @@
-"""`samosa eval --suite core|mmlu|arc|gsm8k` from the command line down, on a recorded model and questions of its size."""
+"""`samosa eval --suite core|mmlu|arc|gsm8k` from the command line down, on a recorded model and small questions."""
 
 import json
+import random
 import shutil
 import signal
 import subprocess
@@ -44,7 +45,7 @@ def problems(folder, count=3):
         for i in range(count)
     ]
     (folder / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return ["-s", f"gsm8k.path={folder}", "-s", "gsm8k.max_tokens=24", "-s", 'gsm8k.system={on="none",off="none"}']
+    return ["-s", f"gsm8k.path={folder}", "-s", "gsm8k.max_tokens=12", "-s", 'gsm8k.system={on="none",off="none"}']
 
 
 def evaluate(suite, *arguments, tag="chat/d2@37"):
@@ -135,12 +136,12 @@ def test_core_is_the_mean_of_centred_accuracies(recorded, tmp_path, capsys):
 
 
 def test_two_models_are_compared_question_by_question(recorded, tmp_path, capsys):
-    data = [*questions(tmp_path / "mmlu", 24), "-s", 'mmlu.chat=["letter"]', "-s", 'mmlu.base=["letter"]']
+    data = [*questions(tmp_path / "mmlu", 12), "-s", 'mmlu.chat=["letter"]', "-s", 'mmlu.base=["letter"]']
     assert evaluate("mmlu", *data) == evaluate("mmlu", *data, tag="base/d2@150") == 0
     capsys.readouterr()
     assert main(["compare", "base/d2@150", "chat/d2@37", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["overall"]["instances"] == 24
+    assert found["overall"]["instances"] == 12
     assert {one["name"] for one in found["categories"]} == {"map_0", "map_1"}
 
 
@@ -181,18 +182,20 @@ def test_whether_a_training_split_was_in_the_mix_is_read_from_the_recipe(recipe,
 
 
 @pytest.mark.soak
-def test_a_kill_anywhere_ends_in_the_same_file(recorded, tmp_path, soak_seed):
-    import random
-
-    data = [*questions(tmp_path / "mmlu", 400), "-s", 'mmlu.chat=["letter"]']
-    code = "import sys; from samosa.cli import main; sys.exit(main(sys.argv[1:]))"
-    command = [sys.executable, "-c", code, "eval", "--tag", "chat/d2@37", "--suite", "mmlu", *FEW, *data]
+@pytest.mark.parametrize("nproc", [1, 2])
+def test_a_kill_anywhere_ends_in_the_same_file_with_any_number_of_processes(nproc, recorded, tmp_path, soak_seed):
+    data = [*questions(tmp_path / "mmlu", 160), "-s", 'mmlu.chat=["letter"]']
+    code = "import sys; from samosa.cli import main\nif __name__ == '__main__': sys.exit(main(sys.argv[1:]))"
+    script = tmp_path / "run.py"
+    script.write_text(code)
+    command = [sys.executable, str(script), "eval", "--tag", "chat/d2@37", "--suite", "mmlu", *FEW, *data]
     started = time.monotonic()
     subprocess.run(command, check=True, capture_output=True)
     seconds, rng = time.monotonic() - started, random.Random(soak_seed)
     (path,) = (recorded / "runs" / "d2" / "eval").glob("*.jsonl")
     whole, killed = path.read_bytes(), 0
-    for _ in range(6):
+    command += ["--nproc", str(nproc)]
+    for _ in range(4):
         path.unlink()
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         time.sleep(rng.uniform(0.3, 1.0) * seconds)

@@ -13,7 +13,6 @@ from typing import Any, Literal
 from samosa.chat.conversation import Conversation, Part, Turn
 from samosa.chat.render import render_prompt
 from samosa.chat.tokenizer import Tokenizer
-from samosa.errors import BadInput
 from samosa.eval.benchmarks.data import Row
 from samosa.eval.benchmarks.settings import Form
 
@@ -85,17 +84,15 @@ def _text(value: Any) -> str:
 def prompt(question: Question, form: Form, shots: Sequence[Question], tokenizer: Tokenizer, *, longest: int) -> Prompt:
     """The question in one form, after as many of `shots` as fit into `longest` tokens (the last ones; chat shows none).
 
-    Raises BadInput where not even the question alone fits.
+    A question that does not even fit alone is read as it is, as nanochat does.
     """
-    for number in range(len(shots) + 1) if form != "chat" else [len(shots)]:
-        made = _chat(question, tokenizer) if form == "chat" else _plain(question, form, shots[number:], tokenizer)
-        length = max(len(context) + len(continuation) for context, continuation in made.items)
-        if length <= longest:
+    if form == "chat":
+        return _chat(question, tokenizer)
+    for number in range(len(shots)):
+        made = _plain(question, form, shots[number:], tokenizer)
+        if max(len(context) + len(continuation) for context, continuation in made.items) <= longest:
             return made
-    raise BadInput(
-        f"{question.id} has {length} tokens as {form}; the model was made for {longest}",
-        hint="this benchmark needs a model of longer rows",
-    )
+    return _plain(question, form, (), tokenizer)
 
 
 def _plain(question: Question, form: Form, shots: Sequence[Question], tokenizer: Tokenizer) -> Prompt:

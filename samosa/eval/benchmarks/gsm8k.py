@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from samosa.eval.numbers import numbers
 from samosa.eval.benchmarks.data import Row
+from samosa.eval.numbers import numbers
 
 STRICT = re.compile(r"#### ?(-?[$]?[0-9.,]+)")  # nanochat's, with a dollar sign before the number or none
 NEXT_QUESTION = re.compile(r"\n\s*(?:Question|Q|Problem|User|Human)\s*[0-9]*\s*:", re.IGNORECASE)

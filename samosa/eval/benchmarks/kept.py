@@ -17,6 +17,8 @@ from samosa import home
 from samosa.errors import NotReady
 
 Line = dict[str, Any]
+Score = Callable[[list[range]], Iterable[Iterable[Line]]]
+"""Makes the lines of each of these chunks (places from 0), in their order."""
 
 
 def key(facts: Mapping[str, Any]) -> str:
@@ -73,10 +75,10 @@ def tried(id: str, *, category: str, prompt: str, text: str, passed: bool, reaso
     }
 
 
-def all_lines(path: Path, total: int, chunk: int, score: Callable[[range], Iterable[Line]]) -> list[Line]:
+def all_lines(path: Path, total: int, chunk: int, score: Score) -> list[Line]:
     """The lines of `total` documents, those that are not on disk yet from `score`, `chunk` at a time; one line each.
 
-    `score` gets places from 0. Raises NotReady where another process is at the same samples, or the disk is full.
+    Raises NotReady where another process is at the same samples, or the disk is full.
     """
     if not path.is_file():
         part = path.with_name(f"{path.name}.part")
@@ -92,11 +94,10 @@ def all_lines(path: Path, total: int, chunk: int, score: Callable[[range], Itera
     return read(path)
 
 
-def _complete(file: Any, total: int, chunk: int, score: Callable[[range], Iterable[Line]]) -> None:
+def _complete(file: Any, total: int, chunk: int, score: Score) -> None:
     done = _whole_chunks(file, chunk)
-    for start in range(done, total, chunk):
-        lines = [json.dumps(one, ensure_ascii=False) + "\n" for one in score(range(start, min(start + chunk, total)))]
-        file.write("".join(lines).encode())
+    for lines in score([range(start, min(start + chunk, total)) for start in range(done, total, chunk)]):
+        file.write("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in lines).encode())
         file.flush()
         os.fsync(file.fileno())
 

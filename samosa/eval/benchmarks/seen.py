@@ -79,4 +79,4 @@ def _samosas(suite: Suite, ref: CheckpointRef) -> Seen | None:
     hits = [name for name in names if NAMES[suite].search(name)]
     if hits:
         return Seen("yes", f"{ref.name}: {', '.join(hits)} in its mix")
-    return Seen("no", f"{ref.name}: none of its {len(names)} sources is called so")
+    return Seen("no", f"{ref.name}: none of its {len(names)} sources is named after it")
