@@ -1,8 +1,9 @@
 """What a model said to a suite, kept as it comes: a killed evaluation goes on from there, a finished one asks nothing.
 
-Asked is in batches, and a batch is asked and kept whole. Who shares one changes the last bits of the logits (1e-5 in
-fp32 with 1 to 52 rows), and so now and then a token: only the same batches say the same again, however an evaluation
-was interrupted and whichever process asks. Verdicts are not kept: they are made from the ids whenever they are needed.
+A batch is asked and kept whole, the same batches whoever asks and however often an evaluation was interrupted: who
+shares a batch changes the last bits of the logits (1e-5 in fp32 with 1 to 52 rows), which the engine keeps from deciding
+a token, and a batch of its own keeps from mattering. A killed process loses the one it was asking. Verdicts are not
+kept: they are made from the ids whenever they are needed.
 """
 
 import hashlib

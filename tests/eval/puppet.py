@@ -30,7 +30,7 @@ class Puppet:
             held, more = int(cache.lengths[slot]), int(lengths[i])
             cache.k[0, slot, held : held + more, 0, 0] = ids[i, :more].to(cache.k.dtype)
             cache.lengths[slot] += more
-            read = tuple(int(token) for token in cache.k[0, slot, : held + more, 0, 0])
+            read = tuple(map(int, cache.k[0, slot, : held + more, 0, 0].tolist()))
             for prompt, turn in zip(self.prompts, self.turns, strict=True):
                 if read[: len(prompt)] == prompt:
                     # Where its script is over, it goes on ending the turn.

@@ -35,7 +35,6 @@ def prefers(text):
         (prefers(PAIR.other), 0.0),
         (lambda *_: better("A"), 0.5),  # whoever stands first: the order decided
         (lambda *_: better("tie"), 0.5),
-        (lambda *_: f"```json\n{better('B')}\n```", 0.5),
     ],
 )
 def test_a_pair_is_won_only_in_both_orders(samosa_home, say, score):
@@ -43,24 +42,32 @@ def test_a_pair_is_won_only_in_both_orders(samosa_home, say, score):
         assert opinion(server).score == score
 
 
-@pytest.mark.parametrize(
-    "said",
-    [
-        "A",
-        "",
-        "I pick A.",
-        'Sure: {"better": "A"}',
-        '{"better": "C"}',
-        '{"better": ["A"]}',
-        "[" * 9999,
-        '{"best": "A"}',
-    ],
-)
-def test_what_is_no_verdict_is_asked_again_and_then_counted_apart(samosa_home, said):
-    with Judges(lambda *_: said) as server:
+def test_what_is_no_verdict_is_asked_again_and_then_counted_apart(samosa_home):
+    with Judges(lambda *_: 'I pick {"better": "A"}') as server:
         assert opinion(server) == Opinion("one", None, None) and opinion(server).score is None
     assert len(server.requests) == 4  # two orders, two attempts each; the second time nothing
     assert "attempt 2" in server.requests[-1]["messages"][0]["content"] + server.requests[-2]["messages"][0]["content"]
+
+
+@pytest.mark.parametrize(
+    ("said", "verdict"),
+    [
+        ('{"better": "A"}', "a"),
+        (' {"better":"B", "why": "warmer"}\n', "b"),
+        ('```json\n{"better": "Tie"}\n```', "tie"),
+        ("A", None),
+        ("", None),
+        ('Sure: {"better": "A"}', None),
+        ('{"better": "A"} {"better": "B"}', None),
+        ('{"better": "C"}', None),
+        ('{"better": ["A"]}', None),
+        ('["better", "A"]', None),
+        ("[" * 99_999, None),
+        ('{"best": "A"}', None),
+    ],
+)
+def test_a_verdict_is_one_object_and_nothing_beside_it(said, verdict):
+    assert judge.read(said) == verdict
 
 
 def test_a_malformed_first_try_is_mended_by_the_second(samosa_home):

@@ -87,21 +87,21 @@ def test_a_model_that_is_liked_better_passes_and_is_paid_for_once(compared, home
 
 
 def test_a_guard_that_does_not_hold_fails_whoever_is_liked(compared, capsys):
-    assert compared(likes_warmth, "-s", "judge.limits.length_ratio=1.2")[0] == 10
+    assert compared(likes_warmth, "-s", "judge.limits.length_ratio=1.2", "-s", "judge.per_category=3")[0] == 10
     assert "did not hold" in capsys.readouterr().err
 
 
 def test_judges_that_look_at_the_place_show_nothing(compared, capsys):
-    assert compared(lambda *_: better("A"))[0] == 20
+    assert compared(lambda *_: better("A"), "-s", "judge.per_category=3")[0] == 20
     said = capsys.readouterr().err
     assert "50.0% of pairs at equal lengths" in said and "not enough evidence" in said
 
 
 def test_judges_that_cannot_be_read_break_the_measurement(compared, capsys):
-    code, requests = compared(lambda *_: "Both are fine.", "--json")
+    code, requests = compared(lambda *_: "Both are fine.", "--json", "-s", "judge.per_category=2")
     line = json.loads(capsys.readouterr().out)
     assert code == 30 and line["unreadable"] == 1.0 and "win_rate" not in line
-    assert len(requests) == 12 * 2 * 2 * 3
+    assert len(requests) == 2 * 2 * 2 * 3
 
 
 def test_a_plan_spends_nothing_and_says_what_it_would(compared, capsys):
