@@ -1,7 +1,7 @@
 """A decode step of fixed shapes: compiled and, on a GPU, replayed as a CUDA graph.
 
 One token of each row is little work in many kernels, and starting them takes longer than running them (gpt-fast
-measured 25 tokens a second eager and 105 with both, Llama-2-7B on an A100). Nothing here waits for the device.
+reports 104.9 tokens a second with both, Llama-2-7B in bf16, one row, on an A100). Nothing here waits for the device.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ WARM_UP = 3  # steps before a capture: libraries set themselves up in the first 
 
 
 class StaticStep(CacheStep):
-    """One new token of each row for which `active` [R] is 1 rather than 0; keys 0 .. high are read, whatever is held."""
+    """One new token of each row whose `active` [R] is 1 rather than 0; keys 0 .. high are read, whatever is held."""
 
     def __init__(self, cache: KVCache, active: Tensor, high: int) -> None:
         self.cache = cache

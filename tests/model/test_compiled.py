@@ -39,11 +39,8 @@ def test_a_compiled_engine_says_the_same(tokenizer, soak_seed):
         Request(draw.choices(range(250), k=draw.randint(1, 300)), draw.randint(1, 40), draw.choice([0.0, 0.8]), 20, i)
         for i in range(30)
     ]
-    said = [
-        [
-            one.ids
-            for one in Engine(model, tokenizer, toolbox=None, rows=8, max_length=350, compiled=compiled).run(asked)
-        ]
-        for compiled in (False, True)
+    engines = [
+        Engine(model, tokenizer, toolbox=None, rows=8, max_length=350, compiled=compiled) for compiled in (False, True)
     ]
-    assert said[0] == said[1]
+    plain, compiled = ([one.ids for one in engine.run(asked)] for engine in engines)
+    assert plain == compiled

@@ -1,10 +1,13 @@
 """What requests share changes what is read, never what is said."""
 
 import random
+import shutil
 
 import pytest
 import torch
 
+from samosa.home import find_checkpoint
+from samosa.model.checkpoint import load_model
 from samosa.model.engine import Engine, Request
 from samosa.model.gpt import GPT
 from tests.model.tiny import tiny_config, tiny_model
@@ -75,6 +78,17 @@ def test_a_shared_beginning_may_end_with_cancelled_requests(tokenizer):
         found.update({one.id: one for one in engine.step()})
     assert [found[number].reason for number in numbers] == ["length", "cancelled", "length"]
     assert found[numbers[0]].ids == found[numbers[2]].ids
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.8])
+def test_a_trained_model_says_the_same_in_any_company(golden, samosa_home, tokenizer, soak_seed, temperature):
+    shutil.copytree(golden / "base_checkpoints", samosa_home / "base_checkpoints")
+    model, _ = load_model(find_checkpoint("base/d2@150"))  # in fp32
+    draw = random.Random(soak_seed)
+    asked = [Request([tokenizer.bos, *words(draw, draw.randint(1, 40))], 8, temperature, 20, i) for i in range(12)]
+    expected = one_by_one(model, tokenizer, asked, length=64)
+    found = Engine(model, tokenizer, toolbox=None, rows=7, max_length=64).run(asked)
+    assert [one.ids for one in found] == expected
 
 
 class Rounded(GPT):
