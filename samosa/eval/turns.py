@@ -1,9 +1,8 @@
 """What a model said to a suite, kept as it comes: a killed evaluation goes on from there, a finished one asks nothing.
 
 A batch is asked and kept whole, the same batches whoever asks and however often an evaluation was interrupted: who
-shares a batch changes the last bits of the logits (1e-5 in fp32 with 1 to 52 rows), which the engine keeps from deciding
-a token, and a batch of its own keeps from mattering. A killed process loses the one it was asking. Verdicts are not
-kept: they are made from the ids whenever they are needed.
+shares one changes the last bits of the logits (1e-5 in fp32 with 1 to 52 rows). A killed process loses the batch that
+it was asking. Verdicts are not kept: they are made from the ids whenever they are needed.
 """
 
 import hashlib

@@ -13,15 +13,9 @@ from tests.eval.test_runner import from_memory, right
 from tests.phases.small_suite import small_suite
 from tests.phases.test_judging import home_with_model, save  # noqa: F401 - a fixture
 
-SETS = [
-    "gate.max_tokens=900",
-    "gate.rows=6",
-    "gate.dtype=float32",
-    "full.per_category=2",
-    "full.samples=1",
-    "full.instances=6",
-]
-SETS += ["full.rounds=1", "full.leak=0.4", "full.category_margin=0.9", "full.margin=0.5", "full.broken=0.5"]
+SETS = ["gate.max_tokens=900", "gate.rows=12", "gate.dtype=float32", "full.per_category=2", "full.samples=1"]
+SETS += ["full.instances=6", "full.rounds=1", "full.leak=0.4", "full.category_margin=0.9", "full.margin=0.5"]
+SETS += ["full.broken=0.5"]
 SETS += ["full.temperature=0.01"]  # a puppet is only fairly sure of its script
 SETS += [f"full.floors.{name}.{end}" for name in ("overall", "think_tool") for end in ("bad=0.2", "good=0.9")]
 
