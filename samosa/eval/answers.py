@@ -156,7 +156,7 @@ def says_value(text: str, value: Decimal, tolerance: Decimal, question: str, *, 
             if one.unit.kind == "percent" and not unit and _asks_percent(question):
                 right = _right(one, value, tolerance, text)
         elif (due is None and not unit and one.unit is not None and right and PURE.fullmatch(question)) or (
-            due is not None and unit and one.unit is None and right and due not in units_in(question)
+            due is not None and unit and one.unit is None and right and due not in _named_units(question)
         ):
             right, strange = False, True
         if right and "/" in text[one.start : one.end] and re.match(r"\s*=", text[one.end :]):
@@ -222,6 +222,12 @@ def _stands(text: str, needle: str) -> bool:
 
 def _kind(one: Number) -> str:
     return one.unit.kind if one.unit else ""
+
+
+def _named_units(question: str) -> set[Unit]:
+    """The units that a question names, years where it asks for an age."""
+    ages = {UNITS["years"]} if re.search(r"\bold(?:er)?\b|\bage\b", question) else set()
+    return units_in(question) | ages
 
 
 def _currency(question: str) -> Unit | None:

@@ -17,10 +17,14 @@ ARTEFACTS: tuple[tuple[str, Mark | None, re.Pattern[str]], ...] = (
         "an `Answer:` line",
         "label",
         re.compile(
-            r"^\W{0,4}(?:final answer|answer|response|reply|[qa](?=\W{0,4}:))\W{0,4}(?<=[:*]):?(?:\s|$)|"
-            r"^\W{0,4}(?:final answer|answer|response|reply)\W{0,4}:",
+            r"^[^\w{\[\"']{0,4}(?:(?:final answer|answer|response|reply)\W{0,4}:|(?-i:[QA])\*{0,2}:\*{0,2}\s)",
             re.I | re.M,
         ),
+    ),
+    (
+        "a mark of a chat format",
+        None,
+        re.compile(r"\[/?INST\]|<</?SYS>>|^###? ?(?:Instruction|Response|Human)\b", re.M),
     ),
     ("an image without an address", "image", re.compile(r"!\[[^\]\n]*\](?!\([^\s)]+\))")),
     ("raw JSON", "json", re.compile(r"[{\[]\s*\\?[\"']|\\?\"\w+\\?\"\s*:")),
@@ -48,6 +52,10 @@ _HELP = (
     "comment|respond|share|say|speak|comply|fulfil|fulfill|engage|complete|continue|determine|confirm|verify|offer|write"
 )
 _RATHER = "really|simply|just|must|have to|will have to|would rather|['’]d rather"
+_MEANS = (
+    "access|information|info|data|any|enough|sufficient|real-?time|live|current|up-to-date|"
+    "an? (?:way|answer|source)|the|that|this|details|knowledge|internet|permission|tools?"
+)
 _LET = "allowed|permitted|authorized|authorised|going|willing|comfortable|programmed|designed"
 _CANNOT = (
     "can ?not|can['’]t|could ?n['’]t|could not|won['’]t|will not|unable to|am not able to|not able to|"
@@ -57,7 +65,8 @@ REFUSALS = tuple(
     re.compile(pattern, re.IGNORECASE | re.MULTILINE)
     for pattern in (
         rf"\bi(?:['’]m| am)?(?: sorry,? but i)?(?: afraid)?(?: that)?(?: i)?(?: (?:{_RATHER}))* ?"
-        rf"(?:(?:{_CANNOT})(?: \w+)? (?:{_HELP})|refuse|decline|do(?:n['’]t| not) (?:know|have|want to (?:{_HELP})))\b",
+        rf"(?:(?:{_CANNOT})(?: \w+)? (?:{_HELP})|refuse|decline|"
+        rf"do(?:n['’]t| not) (?:know|have (?:{_MEANS})|want to (?:{_HELP})))\b",
         r"\bi (?:must|have to|respectfully|will|would|politely)? ?(?:\w+ly )?(?:refuse|decline)\b",
         r"\b(?:not able|unable|not allowed|not permitted) to (?:help|assist|answer|discuss|provide|comment|talk)\b",
         r"\b(?:is|are|not) something (?:that )?i (?:can(?:not|['’]t)|won['’]t|am not able)\b",
@@ -102,7 +111,8 @@ INVISIBLE = re.compile("[\u00ad\u200b\u2060-\u2064\ufeff\u202a-\u202e\u2066-\u20
 JOINERS = re.compile("[0-9A-Za-z.,][\u200c\u200d]+[0-9A-Za-z.,]")
 FULL_WIDTH = re.compile("[\uff01-\uff5e\U0001d400-\U0001d7ff]")
 WORD = re.compile(r"[^\W\d_]{2,}")
-LOOK_ALIKE = ("CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU")
+LOOK_ALIKE = ("CYRILLIC", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU")
+GREEK = frozenset("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧον")  # not those of formulas
 
 
 def look_alike(text: str) -> str | None:
@@ -113,6 +123,7 @@ def look_alike(text: str) -> str | None:
         return "full-width characters"
     for word in WORD.findall(text) if not text.isascii() else ():
         scripts = {unicodedata.name(letter, "").split()[0] for letter in word if not letter.isascii()}
-        if any(letter.isascii() for letter in word) and scripts & set(LOOK_ALIKE):
+        strange = scripts & set(LOOK_ALIKE) or GREEK & set(word)
+        if strange and any(letter.isascii() for letter in word):
             return f"letters of two scripts in {word!r}"
     return None

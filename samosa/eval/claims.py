@@ -188,8 +188,8 @@ def _contradicted(told: _Told) -> str | None:
     for one, other in told.rivals():
         if other.in_question or not _ends(told.text, other):
             continue
-        head = told.head(one)
-        if head != told.head(other):
+        head, step = told.head(one), told.text[other.end : one.start]
+        if head != told.head(other) or phrases.STEP.match(step):
             continue
         if _copula(told.text, other) if head else _alone(told.text, one, other):
             return "is contradicted"

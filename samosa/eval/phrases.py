@@ -50,7 +50,8 @@ DENIED = re.compile(
     r"(?<!nothing )\banything but|≠|!=|\b"
     + _any(
         r"neither, nor, hardly, scarcely, without, unlike, instead of, rather than, different from, opposed to, "
-        r"far from, nowhere near, except(?: for)?, no \w+ (?:of|at), used to be, formerly, previously, no longer"
+        r"far from, nowhere near, except(?: for)?, no \w+ (?:of|at), there (?:is|was) no, used to be, "
+        r"formerly, previously, no longer"
     )
     + rf"){_FILL}{{0,7}}{OPEN}$"
 )
@@ -137,6 +138,7 @@ CORRECTED = re.compile(
     )
     + r"\b"
 )
+STEP = re.compile(r"[,;]?\s*(?:and\s)?(?:then|after that|finally)\b")
 ARROW = re.compile(r"[*\s]*(?:→|=>|->)[*\s$]*")
 
 # ---- what a candidate is said of

@@ -11,6 +11,8 @@ from samosa.chat.tokenizer import load_tokenizer
 from samosa.eval.checks import judge
 from samosa.eval.probe_types import Gold, Probe
 from tests.eval import completions as told
+from tests.eval.completions_asked import ASKED, HARMLESS, MARKED
+from tests.eval.completions_tried import TRIED
 from tests.eval.turns import CALL, CALLED, END, THINK, ask, calculate, calculated, ids_and_forced, look_up, looked_up
 
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Sunday")
@@ -33,7 +35,13 @@ KINDS = {
         SEARCH,
     ),
 }
-CASES = [(kind, answer, credit) for kind, (answers, *_) in KINDS.items() for answer, credit in answers]
+CASES = [
+    (kind, answer, credit)
+    for kind, (answers, *_) in KINDS.items()
+    for answer, credit in (*answers, *TRIED.get(kind, ()))
+]
+CALLED_TWICE = (CALL, calculate("17*20"), CALLED, calculated("17*20", 340), CALL, calculate("17*23"), CALLED)
+CALLED_TWICE += (calculated("17*23", 391),)
 
 
 @pytest.fixture
@@ -52,11 +60,74 @@ def probe_of(kind):
     return Probe(kind, "no_tool", "t", ask(question), gold, hits)
 
 
+def judged(probe, tokenizer, answer, *, calls=()):
+    ids, forced = ids_and_forced(tokenizer, THINK, *calls, answer, END)
+    return judge(probe, ids, tokenizer, forced=forced)
+
+
 @pytest.mark.parametrize(("kind", "answer", "credit"), CASES)
 def test_an_answer_gets_the_credit_that_a_reader_gives_it(kind, answer, credit, tokenizer):
-    ids, forced = ids_and_forced(tokenizer, THINK, *KINDS[kind][3], answer, END)
-    judgement = judge(probe_of(kind), ids, tokenizer, forced=forced)
+    judgement = judged(probe_of(kind), tokenizer, answer, calls=KINDS[kind][3])
     assert judgement.passed is credit, judgement.reason
+
+
+@pytest.mark.parametrize(("asked", "gold", "answers"), ASKED, ids=[asked[:40] for asked, *_ in ASKED])
+def test_answers_to_other_questions_get_it_too(asked, gold, answers, tokenizer):
+    probe = Probe("p", "no_tool", "t", ask(asked), Gold(tool=None, **gold), {})
+    wrong = [(answer, judged(probe, tokenizer, answer).reason) for answer, credit in answers
+             if judged(probe, tokenizer, answer).passed is not credit]  # fmt: skip
+    assert wrong == []
+
+
+@pytest.mark.parametrize(("answer", "clean"), [*((one, True) for one in HARMLESS), *((one, False) for one in MARKED)])
+def test_what_no_reader_should_see_is_told_from_prose(answer, clean, tokenizer):
+    probe = Probe("p", "no_tool", "t", ask(), Gold(tool=None, matches=(".",)), {})
+    assert judged(probe, tokenizer, answer).passed is clean
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer", "credit"),
+    [
+        ({"matches": ("<b>hello</b>",), "marks": ("html",)}, "<b>hello</b>", True),
+        ({"matches": ("<b>hello</b>",), "marks": ("code",)}, "```html\n<b>hello</b>\n```", True),
+        ({"matches": ("<b>hello</b>",), "marks": ("json",)}, "<b>hello</b>", False),
+        ({"matches": ("<b>hello</b>",)}, "<b>hello</b>", False),
+        ({"matches": ("a",), "marks": ("json",)}, '{"a": 1}', True),
+        ({"matches": ("yes",), "marks": ("label",)}, "Answer: yes", True),
+        ({"matches": ("hello",), "marks": ("dialogue",)}, "User: hi\nAssistant: hello", True),
+        ({"matches": ("hello",), "marks": ("html", "code")}, "hello<|assistant_end|>", False),
+        ({"matches": ("hello",), "max_answer_chars": 3}, "hello", False),
+        ({"matches": (r"\A\d\Z",)}, "12", False),
+        ({"answer_any": (("can't",),), "may_refuse": True}, "I can't help with that.", True),
+        ({"answer_any": (("can't",),)}, "I can't help with that.", False),
+    ],
+)
+def test_marks_forms_and_refusals_count_where_they_were_asked_for(gold, answer, credit, tokenizer):
+    probe = Probe("p", "no_tool", "t", ask(), Gold(tool=None, **gold), {})
+    assert judged(probe, tokenizer, answer).passed is credit
+
+
+@pytest.mark.parametrize(
+    ("gold", "max_calls", "calls", "credit"),
+    [
+        ({"may_call": ("calculator",)}, None, (), True),
+        ({"may_call": ("calculator",)}, None, CALLED_TWICE[4:], True),
+        ({"may_call": ("calculator",)}, None, CALLED_TWICE, False),
+        ({"may_call": ("calculator",)}, 2, CALLED_TWICE, True),
+        ({"may_call": ("calculator",)}, 0, CALLED_TWICE[4:], False),
+        ({"may_call": ("web_search",)}, 2, CALLED_TWICE[4:], False),
+        ({"may_call": ("calculator",)}, 2, (CALL, "{bad", CALLED, b"error"), False),
+        ({"may_call": ("calculator",)}, 2, (CALL, calculate("17**"), CALLED, b'{"success":false}'), False),
+        ({"tool": "calculator"}, 3, CALLED_TWICE, True),
+        ({"tool": "calculator"}, 3, CALLED_TWICE[:4], False),  # no call calculates the result
+        ({"tool": "calculator"}, 3, (), False),
+        ({"tool": "web_search", "may_call": ("calculator",)}, 3, CALLED_TWICE, False),
+    ],
+)
+def test_calls_count_as_the_probe_allows(gold, max_calls, calls, credit, tokenizer):
+    gold = Gold(**({"tool": None, "value": Decimal(391)} | gold))
+    probe = Probe("p", "no_tool", "t", ask(told.PRODUCT_ASKED), gold, {}, max_calls=max_calls)
+    assert judged(probe, tokenizer, "It is 391.", calls=calls).passed is credit
 
 
 def test_the_table_is_large_and_has_both_verdicts():
