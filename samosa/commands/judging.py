@@ -11,7 +11,9 @@ from samosa.commands import Command, app, options_of
 @app.command("eval", cls=Command)
 def evaluate(
     tag: flags.Checkpoint,
-    suite: Annotated[str, typer.Option("--suite", metavar="NAME", help="Ask this suite of probes")] = "joint",
+    suite: Annotated[
+        str, typer.Option("--suite", metavar="NAME", help="Ask joint, full or judge, or core, mmlu, arc or gsm8k")
+    ] = "joint",
     seed: flags.Seed = None,
     recipe: flags.Recipe = None,
     sets: flags.Sets = None,

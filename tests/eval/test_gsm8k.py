@@ -5,10 +5,14 @@ from decimal import Decimal
 import pytest
 
 from samosa.chat.tokenizer import load_tokenizer
-from samosa.eval.benchmarks import gsm8k
+from samosa.chat.tools import Toolbox
+from samosa.config import load
+from samosa.eval.benchmarks import gsm8k, solving
+from samosa.eval.benchmarks.settings import Benchmarks
 from samosa.eval.benchmarks.solving import Broken, read_answer
 from samosa.model.engine import Finished
-from tests.eval.turns import CALL, CALLED, calculate, ids_and_forced
+from tests.eval.puppet import Puppet
+from tests.eval.turns import CALL, CALLED, END, calculate, ids_and_forced
 
 
 @pytest.mark.parametrize(("answer", "strict", "flexible"), [
@@ -86,3 +90,33 @@ def test_a_turn_that_the_engine_broke_off_is_no_wrong_answer(golden):
     with pytest.raises(Broken) as error:
         read_answer(turn, tokenizer, 16)
     assert error.value.exit_code == 30
+
+
+ROW = {"question": "A box holds 12 eggs. How many are in 3?", "answer": "12*3=<<12*3=36>>36\n#### 36"}
+
+
+def solved(golden, tools, *pieces):
+    """The sample of the one problem, by a model that says these pieces through the real engine."""
+    tokenizer, cfg = load_tokenizer(golden / "tokenizer"), load(Benchmarks, "benchmarks")
+    problem = gsm8k.problem(ROW, number=0)
+    (prompt,) = [solving._prompt(problem, cfg.gsm8k.system[tools], tokenizer)]
+    ids, _ = ids_and_forced(tokenizer, *pieces, END)
+    model = Puppet({tuple(prompt): ids}, tokenizer.vocab_size)
+    told = []
+    make = solving.of_problems([problem], tools, model, tokenizer, cfg.gsm8k, cfg.gate, seed=0, progress=told.append)
+    (line,) = make(range(1))
+    assert told == [len(line["ids"])]
+    return line
+
+
+def test_with_tools_the_calculator_answers_and_what_follows_it_is_graded(golden):
+    result = Toolbox(None).run(calculate("12*3")).payload.encode()
+    line = solved(golden, "on", "<think>12 #### 5</think>", CALL, calculate("12*3"), CALLED, result, "That is\n#### 36")
+    assert (line["strict"], line["flexible"], line["passed"], line["answer"]) == (1.0, 1.0, True, "That is\n#### 36")
+    assert sum(line["forced"]) > 2 and line["filtered_resps"] == ["36", "36"]
+
+
+def test_without_tools_a_call_has_no_result(golden):
+    line = solved(golden, "off", CALL, calculate("12*3"), CALLED, "It is 35 eggs.")
+    assert sum(line["forced"]) == 0 and line["filtered_resps"] == [None, "35"]
+    assert (line["strict"], line["flexible"], line["reason"]) == (0.0, 0.0, "the answer is 36, not 35")
