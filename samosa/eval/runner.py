@@ -102,7 +102,8 @@ def _batch(
     """One batch through an engine of its own: nothing that was asked before it can change what it says."""
     prompts = [render_prompt(one.probe.conversation, tokenizer) for one in asks]
     searches = [Watched(search_for(one.probe), one.probe) for one in asks]
-    engine = Engine(model, tokenizer, toolbox=None, rows=plan.gate.rows, max_length=longest)
+    gate = plan.gate
+    engine = Engine(model, tokenizer, toolbox=None, rows=gate.rows, max_length=longest, compiled=gate.compile)
     waiting = {}
     for index, (one, prompt, search) in enumerate(zip(asks, prompts, searches, strict=True)):
         waiting[engine.add(_request(one, prompt, search, plan))] = index

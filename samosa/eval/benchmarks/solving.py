@@ -56,7 +56,7 @@ def of_problems(
 
     def lines(places: range) -> Iterator[Line]:
         toolbox = Toolbox(None) if tools == "on" else None
-        engine = Engine(model, tokenizer, toolbox=toolbox, rows=gate.rows, max_length=longest)
+        engine = Engine(model, tokenizer, toolbox=toolbox, rows=gate.rows, max_length=longest, compiled=gate.compile)
         asked = [(place, vote) for place in places for vote in range(settings.votes + 1)]
         requests = [_request(problems[place], prompts[place], vote, settings, gate, seed) for place, vote in asked]
         by_place: dict[int, list[Finished]] = {place: [] for place in places}
