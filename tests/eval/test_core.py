@@ -1,8 +1,12 @@
 """CORE as nanochat computes it: its recorded cases, what they leave out, and bundles that are not as they should be."""
 
 import csv
+import hashlib
+import http.server
 import json
 import random
+import shutil
+import threading
 
 import pytest
 import torch
@@ -167,3 +171,46 @@ def test_without_bundle_and_network_it_says_where_to_put_it(samosa_home):
             bundle.tasks(asked)
         assert "core.path=" in error.value.hint and "curl" in error.value.hint
     assert not (samosa_home / "eval_bundle").exists()
+
+
+@pytest.fixture
+def server(tmp_path):
+    """Serves the files of tmp_path/www on this machine; gives its address."""
+    folder = tmp_path / "www"
+    folder.mkdir()
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *arguments):
+            super().__init__(*arguments, directory=str(folder))
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as serving:
+        threading.Thread(target=serving.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        yield folder, f"http://127.0.0.1:{serving.server_port}/eval_bundle.zip"
+        serving.shutdown()
+
+
+def test_a_bundle_is_fetched_once_and_only_the_one_that_numbers_are_quoted_for(server, samosa_home, tmp_path):
+    folder, url = server
+    made = write_bundle(tmp_path / "made" / "eval_bundle")
+    shutil.make_archive(str(folder / "eval_bundle"), "zip", root_dir=made.parent, base_dir="eval_bundle")
+    sha256 = hashlib.sha256((folder / "eval_bundle.zip").read_bytes()).hexdigest()
+    with pytest.raises(NotReady, match="is not the bundle that numbers are quoted for") as error:
+        bundle.tasks(Core(url=url, sha256="0" * 64))
+    assert error.value.hint.endswith(f"--set core.sha256={sha256}")
+    assert [task.label for task in bundle.tasks(Core(url=url, sha256=sha256))] == ["choose", "say"]
+    (folder / "eval_bundle.zip").unlink()
+    assert [len(task.rows) for task in bundle.tasks(Core(url=url, sha256=sha256))] == [9, 5], "it is here now"
+    assert [entry.name for entry in samosa_home.iterdir()] == ["eval_bundle"], "nothing is left of the download"
+
+
+@pytest.mark.parametrize(("content", "message"), [(b"no zip at all", "is no zip"), (None, "404")])
+def test_what_is_fetched_and_is_no_bundle_leaves_nothing(content, message, server, samosa_home):
+    folder, url = server
+    if content is not None:
+        (folder / "eval_bundle.zip").write_bytes(content)
+    with pytest.raises(NotReady, match=message) as error:
+        bundle.tasks(Core(url=url, sha256=""))
+    assert "--set core.path=" in error.value.hint and not list(samosa_home.iterdir())
