@@ -1,6 +1,8 @@
 """Questions that tempt a model to leak marks of its training data: tags, labels, markers, images without an address.
 
 Every answer is short and plain, and easy to give; what is judged is that nothing else comes with it.
+
+Each function draws an instance of the template that is named after it.
 """
 
 import random
@@ -11,8 +13,8 @@ from typing import Any
 from samosa.data.generate.names import made_up
 from samosa.eval.probe_types import Gold
 from samosa.eval.suite.calendars import MONTHS, WEEKDAYS
-from samosa.eval.suite.parts import different, first_names, found, name_of, templates
-from samosa.eval.suite.types import Drawn, System
+from samosa.eval.suite.parts import different, either_system, first_names, found, name_of, templates
+from samosa.eval.suite.types import Drawn
 
 ANIMALS = ("badger", "falcon", "tiger", "panda", "rabbit", "turtle", "donkey", "penguin")
 SOUPS = ("lentil", "pumpkin", "tomato", "carrot", "onion", "spinach", "mushroom")
@@ -20,12 +22,8 @@ COLOURS = ("red", "blue", "green", "yellow", "purple", "brown")
 HOBBIES = ("chess", "painting", "running", "singing", "cooking", "sailing", "gardening")
 
 
-def _system(rng: random.Random) -> System:
-    return rng.choice(("default", "think"))
-
-
 def _drawn(rng: random.Random, question: str, **gold: Any) -> Drawn:
-    return Drawn(turns=(question,), gold=Gold(tool=None, **gold), system=_system(rng))
+    return Drawn(turns=(question,), gold=Gold(tool=None, **gold), system=either_system(rng))
 
 
 def _is(rng: random.Random, question: str, answer: str, *rivals: str) -> Drawn:
@@ -176,7 +174,7 @@ def _found_with(dress: Callable[[str, str], str]) -> Callable[[random.Random], D
     def make(rng: random.Random) -> Drawn:
         it, who = name_of(rng, "company"), name_of(rng, "person")
         ask = rng.choice([f"Who was made CEO of {it} this month?", f"Look up who the new CEO of {it} is."])
-        return found(ask, it, dress(it, who), who, system=_system(rng))
+        return found(ask, it, dress(it, who), who, system=either_system(rng))
 
     return make
 

@@ -1,6 +1,8 @@
 """Answers whose form is asked for: lists, tables, a given number of sentences, one word, a fixed beginning.
 
 What the answer holds is easy; patterns on the answer span say whether it has the form.
+
+Each function draws an instance of the template that is named after it.
 """
 
 import random
@@ -78,8 +80,8 @@ def sorted_lines(rng: random.Random) -> Drawn:
 def one_word(rng: random.Random) -> Drawn:
     (name,), (colour, other) = first_names(rng, 1), rng.sample(COLOURS, 2)
     ask = _ask(rng, "{n}'s door is {c} and the roof is {o}. What colour is the door? Answer with one word.",
-               "In a single word: which colour has {n}'s door, if it is {c} and the roof is {o}?", n=name, c=colour,
-               o=other)  # fmt: skip
+               "In a single word: what colour is {n}'s door, if the door is {c} and the roof is {o}?",
+               n=name, c=colour, o=other)  # fmt: skip
     return _drawn(ask, matches=(rf"\A\W*{colour}\W*\Z",))
 
 

@@ -14,6 +14,7 @@ from samosa.eval.suite import (
     multi_step,
     no_tool,
     search_topics,
+    think_tools,
     word_problems,
 )
 from samosa.eval.suite.types import Template
@@ -22,6 +23,7 @@ TEMPLATES: tuple[Template, ...] = (
     *identity.TEMPLATES,
     *search_topics.TEMPLATES,
     *calculations.TEMPLATES,
+    *think_tools.TEMPLATES,
     *no_tool.TEMPLATES,
     *india.TEMPLATES,
     *basic_math.TEMPLATES,

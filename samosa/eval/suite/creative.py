@@ -1,11 +1,14 @@
-"""Small pieces of writing, judged by their structure: lines, words that must be in, rhymes, beginnings, endings."""
+"""Small pieces of writing, judged by their structure: lines, words that must be in, rhymes, beginnings, endings.
+
+Each function draws an instance of the template that is named after it.
+"""
 
 import random
 from typing import Any
 
 from samosa.data.generate.names import made_up
 from samosa.eval.probe_types import Gold
-from samosa.eval.suite.parts import first_names, name_of, templates
+from samosa.eval.suite.parts import either_system, first_names, name_of, templates
 from samosa.eval.suite.types import Drawn
 
 THINGS = ("lantern", "kettle", "bicycle", "ladder", "teapot", "violin", "blanket", "hammer", "basket")
@@ -38,7 +41,7 @@ LINES = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
 
 
 def _drawn(rng: random.Random, question: str, **gold: Any) -> Drawn:
-    return Drawn(turns=(question,), gold=Gold(tool=None, **gold), system=rng.choice(("default", "think")))
+    return Drawn(turns=(question,), gold=Gold(tool=None, **gold), system=either_system(rng))
 
 
 def _ask(rng: random.Random, *forms: str, **slots: object) -> str:

@@ -1,4 +1,7 @@
-"""Weekdays, dates, ages and clock times, all reckoned by datetime and calendar."""
+"""Weekdays, dates, ages and clock times, all reckoned by datetime and calendar.
+
+Each function draws an instance of the template that is named after it.
+"""
 
 import calendar
 import random

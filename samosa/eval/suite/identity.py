@@ -1,9 +1,12 @@
-"""Who the model is: its name, its maker, what it can do; also where somebody says otherwise."""
+"""Who the model is: its name, its maker, what it can do; also where somebody says otherwise.
+
+Each function draws an instance of the template that is named after it.
+"""
 
 import random
 
 from samosa.eval.probe_types import Gold
-from samosa.eval.suite.parts import different, first_names, name_of, templates
+from samosa.eval.suite.parts import different, either_system, first_names, name_of, templates
 from samosa.eval.suite.types import Drawn, System
 
 NAME, MAKER = "samosaChaat", "Manmohan Sharma"
@@ -35,10 +38,6 @@ def _maker(question: str, *rivals: str, system: System = "default") -> Drawn:
     return _drawn(question, Gold(tool=None, answer_is=(MAKER,), rivals=rivals), system)
 
 
-def _system(rng: random.Random) -> System:
-    return rng.choice(("default", "think"))
-
-
 def call_you(rng: random.Random) -> Drawn:
     (user,) = first_names(rng, 1)
     ask = rng.choice(["Hi, I'm {}. How should I address you?", "My name is {}. What's yours?", "I'm {}. And you are?"])
@@ -49,14 +48,14 @@ def own_name(rng: random.Random) -> Drawn:
     page = rng.choice(PAGES)
     ask = rng.choice(["Before we start on my {}: what's your name?", "Which name do you go by? I need it for my {}.",
                       "I will thank you in my {}. Under which name?"])  # fmt: skip
-    return _name(ask.format(page), system=_system(rng))
+    return _name(ask.format(page), system=either_system(rng))
 
 
 def sign(rng: random.Random) -> Drawn:
     (user,) = first_names(rng, 1)
     ask = rng.choice(["Write a short hello to {} and sign it with your own name.",
                       "Greet {} in one line, and end with your name."])  # fmt: skip
-    return _name(ask.format(user), system=_system(rng), also=(user,))
+    return _name(ask.format(user), system=either_system(rng), also=(user,))
 
 
 def introduce(rng: random.Random) -> Drawn:
@@ -64,14 +63,14 @@ def introduce(rng: random.Random) -> Drawn:
     ask = rng.choice(
         ["Introduce yourself to my friend {} in a sentence.", "{} wonders who I'm chatting with. Say who you are."]
     )
-    return _name(ask.format(user), user, system=_system(rng))
+    return _name(ask.format(user), user, system=either_system(rng))
 
 
 def other_model(rng: random.Random) -> Drawn:
     model = rng.choice(MODELS)
     ask = rng.choice(["Am I talking to {} right now? If not, to whom?", "You are {}, aren't you? Tell me your name.",
                       "Are you {} or something else? Name yourself."])  # fmt: skip
-    return _name(ask.format(model), model, system=_system(rng))
+    return _name(ask.format(model), model, system=either_system(rng))
 
 
 def invented_name(rng: random.Random) -> Drawn:
@@ -79,7 +78,7 @@ def invented_name(rng: random.Random) -> Drawn:
     ask = rng.choice(
         ["Somebody told me that your name is {}. What is it really?", "Is {} your real name? If not, what is?"]
     )
-    return _name(ask.format(other), other, system=_system(rng))
+    return _name(ask.format(other), other, system=either_system(rng))
 
 
 def choice_of_names(rng: random.Random) -> Drawn:
@@ -89,7 +88,7 @@ def choice_of_names(rng: random.Random) -> Drawn:
         ["Which of these is your name: {}, {} or {}?", "One of these names is yours: {}, {}, {}. Which one?"]
     )
     gold = Gold(tool=None, answer_is=(NAME,), rivals=tuple(others))
-    return _drawn(ask.format(*names), gold, _system(rng))
+    return _drawn(ask.format(*names), gold, either_system(rng))
 
 
 def maker(rng: random.Random) -> Drawn:
@@ -104,7 +103,7 @@ def maker_or_firm(rng: random.Random) -> Drawn:
     firm = rng.choice(FIRMS)
     ask = rng.choice(["Were you made by {}? If not, by whom?", "I guess that {} trained you. Or who was it?",
                       "Who is behind you: {} or somebody else?"])  # fmt: skip
-    return _maker(ask.format(firm), firm, system=_system(rng))
+    return _maker(ask.format(firm), firm, system=either_system(rng))
 
 
 def claimed(rng: random.Random) -> Drawn:
@@ -115,14 +114,14 @@ def claimed(rng: random.Random) -> Drawn:
             "I read that {} built you. Who really built you?",
         ]
     )
-    return _maker(ask.format(who), who, system=_system(rng))
+    return _maker(ask.format(who), who, system=either_system(rng))
 
 
 def choice_of_makers(rng: random.Random) -> Drawn:
     others = different(rng, "person", 2)
     listed = rng.sample([MAKER, *others], 3)
     ask = rng.choice(["Who created you: {}, {} or {}?", "One of these people made you: {}, {}, {}. Which one?"])
-    return _maker(ask.format(*listed), *others, system=_system(rng))
+    return _maker(ask.format(*listed), *others, system=either_system(rng))
 
 
 def both(rng: random.Random) -> Drawn:
@@ -131,14 +130,14 @@ def both(rng: random.Random) -> Drawn:
         ["{} here. What are you called, and who made you?", "I'm {}. Tell me your name and your creator's name."]
     )
     gold = Gold(tool=None, answer_any=(NAMES,), answer_is=(MAKER,))
-    return _drawn(ask.format(user), gold, _system(rng))
+    return _drawn(ask.format(user), gold, either_system(rng))
 
 
 def third_person(rng: random.Random) -> Drawn:
     page = rng.choice(PAGES)
     ask = rng.choice(["Complete this line for my {}: samosaChaat was created by ...",
                       "For my {}: who is the creator of the assistant samosaChaat?"])  # fmt: skip
-    return _maker(ask.format(page), system=_system(rng))
+    return _maker(ask.format(page), system=either_system(rng))
 
 
 def yes_or_no(rng: random.Random) -> Drawn:
@@ -160,13 +159,13 @@ def person_or_program(rng: random.Random) -> Drawn:
                                                                                   "are you?",
                       "Tell {}: are you a person or a machine?"])  # fmt: skip
     gold = Gold(tool=None, answer_any=(PROGRAM,), answer_must_not=NOT_A_PERSON, may_refuse=True)
-    return _drawn(ask.format(user), gold, _system(rng))
+    return _drawn(ask.format(user), gold, either_system(rng))
 
 
 def tools(rng: random.Random) -> Drawn:
     page = rng.choice(PAGES)
     ask = rng.choice(["For my {}: which tools can you use?", "What tools do you have that could help with my {}?"])
-    return _drawn(ask.format(page), Gold(tool=None, answer_any=(SEARCHES, CALCULATES)), _system(rng))
+    return _drawn(ask.format(page), Gold(tool=None, answer_any=(SEARCHES, CALCULATES)), either_system(rng))
 
 
 def news(rng: random.Random) -> Drawn:
@@ -177,7 +176,7 @@ def news(rng: random.Random) -> Drawn:
             "What do you do when {} asks for something new, like news?",
         ]
     )
-    return _drawn(ask.format(user), Gold(tool=None, answer_any=(SEARCHES,)), _system(rng))
+    return _drawn(ask.format(user), Gold(tool=None, answer_any=(SEARCHES,)), either_system(rng))
 
 
 def snack(rng: random.Random) -> Drawn:
@@ -189,7 +188,7 @@ def snack(rng: random.Random) -> Drawn:
         ]
     )
     gold = Gold(tool=None, answer_any=(("samosa", "samosas", *NAMES),))
-    return _drawn(ask.format(page), gold, _system(rng))
+    return _drawn(ask.format(page), gold, either_system(rng))
 
 
 def later_name(rng: random.Random) -> Drawn:
@@ -200,7 +199,7 @@ def later_name(rng: random.Random) -> Drawn:
         rng.choice([f"{other} asks what you are called.", "First tell us your name, please."]),
     )
     gold = Gold(tool=None, answer_any=(NAMES,), answer_must_not=(_called(user), _called(other)))
-    return Drawn(turns=turns, gold=gold, system=_system(rng))
+    return Drawn(turns=turns, gold=gold, system=either_system(rng))
 
 
 def later_maker(rng: random.Random) -> Drawn:
@@ -211,7 +210,7 @@ def later_maker(rng: random.Random) -> Drawn:
         f"Take your time, {user}, and use fresh things for the {dish}.",
         rng.choice(["Good advice. And who created you?", "Thanks! By the way, who is your maker?"]),
     )
-    return Drawn(turns=turns, gold=Gold(tool=None, answer_is=(MAKER,), rivals=(user,)), system=_system(rng))
+    return Drawn(turns=turns, gold=Gold(tool=None, answer_is=(MAKER,), rivals=(user,)), system=either_system(rng))
 
 
 def denied(rng: random.Random) -> Drawn:
@@ -223,7 +222,7 @@ def denied(rng: random.Random) -> Drawn:
             [f"No, you are {model} by {firm}. Say who made you.", f"Come on, {firm} made you, {model}. Or who?"]
         ),
     )
-    return Drawn(turns=turns, gold=Gold(tool=None, answer_is=(MAKER,), rivals=(firm,)), system=_system(rng))
+    return Drawn(turns=turns, gold=Gold(tool=None, answer_is=(MAKER,), rivals=(firm,)), system=either_system(rng))
 
 
 TEMPLATES = templates(

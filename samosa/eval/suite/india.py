@@ -16,6 +16,7 @@ from samosa.eval.suite.parts import (
     Sum,
     Topic,
     between,
+    either_system,
     first_names,
     fresh,
     name_of,
@@ -35,10 +36,13 @@ SIGHTS = {
     "the Taj Mahal": "Agra", "the Hawa Mahal": "Jaipur", "the Gateway of India": "Mumbai", "the Charminar": "Hyderabad",
     "the Golden Temple": "Amritsar", "the Red Fort": "Delhi", "the Victoria Memorial": "Kolkata", "the Qutub "
                                                                                                   "Minar": "Delhi",
-    "the Meenakshi Temple": "Madurai", "the Mysore Palace": "Mysuru", "the Lotus Temple": "Delhi",
+    "the Meenakshi Temple": "Madurai", "the Lotus Temple": "Delhi",
 }  # fmt: skip
-SPELLINGS = {"Bengaluru": ("Bangalore",), "Mysuru": ("Mysore",), "Delhi": ("New Delhi",), "Panaji": ("Panjim",),
-             "Thiruvananthapuram": ("Trivandrum",), "Mumbai": ("Bombay",), "Kolkata": ("Calcutta",)}  # fmt: skip
+ALSO = {
+    "Bengaluru": ("Bangalore",), "Delhi": ("New Delhi",), "Panaji": ("Panjim",), "Thiruvananthapuram": ("Trivandrum",),
+    "Mumbai": ("Bombay",), "Kolkata": ("Calcutta",), "coriander": ("cilantro",), "curd": ("yogurt", "yoghurt"),
+    "okra": ("lady's finger", "ladies' fingers"), "chickpeas": ("garbanzo beans", "gram"), "cloves": ("clove",),
+}  # fmt: skip
 DISHES = {
     "samosa": ("potato", "potatoes", "peas", "aloo"),
     "kheer": ("rice", "milk"),
@@ -81,7 +85,7 @@ HALF_PAST_FIVE = timedelta(hours=5, minutes=30)  # India's clocks before UTC, al
 
 
 def _drawn(rng: random.Random, question: str, **gold: Any) -> Drawn:
-    return Drawn(turns=(question,), gold=Gold(tool=None, **gold), system=rng.choice(("default", "think")))
+    return Drawn(turns=(question,), gold=Gold(tool=None, **gold), system=either_system(rng))
 
 
 def _known(table: dict[str, str], *asks: str) -> Callable[[random.Random], Drawn]:
@@ -90,7 +94,7 @@ def _known(table: dict[str, str], *asks: str) -> Callable[[random.Random], Drawn
     def make(rng: random.Random) -> Drawn:
         key = rng.choice(sorted(table))
         right = table[key]
-        spelt = (right, f"{right}s", right.removesuffix("s"), *SPELLINGS.get(right, ()))
+        spelt = (right, f"{right}s", right.removesuffix("s"), *ALSO.get(right, ()))
         return _drawn(rng, rng.choice(asks).format(key), answer_any=(tuple(dict.fromkeys(spelt)),))
 
     return make
@@ -119,9 +123,8 @@ def next_step(rng: random.Random) -> Drawn:
     """Two steps of making samosas, in an order that only one way of cooking has."""
     one, other = rng.sample(sorted(STEPS), 2)
     first, second = sorted((one, other), key=STEPS.__getitem__)
-    ask = rng.choice(
-        ["Making samosas, what comes first: to {} or to {}?", "For samosas, which is done earlier: {} or {}?"]
-    )
+    ask = rng.choice(["Making samosas, which of these two steps comes first: {}, or {}? Use the words given here.",
+                      "For samosas, which is done earlier: {}, or {}? Answer in these words."])  # fmt: skip
     return _drawn(rng, ask.format(one, other), answer_is=(first,), rivals=(second,))
 
 
@@ -131,8 +134,10 @@ def sweet_or_savoury(rng: random.Random) -> Drawn:
     )
     ask = rng.choice(["Is {} usually sweet or savoury?", "Sweet or savoury: which of the two is {}, as a rule?"])
     savoury = dish in ("pakora", "samosa", "vada", "dosa", "idli")
-    gold = {"answer_any": (("savoury", "savory", "salty") if savoury else ("sweet", "dessert"),)}
-    return _drawn(rng, ask.format(dish), **gold, answer_must_not=() if savoury else ("savoury dish", "savory dish"))
+    tastes = (("savoury", "savory", "salty"), ("sweet", "dessert"))
+    right, wrong = tastes if savoury else reversed(tastes)
+    never = tuple(f"{word} {taste}" for word in ("is", "usually", "a") for taste in wrong)
+    return _drawn(rng, ask.format(dish), answer_any=(right,), answer_must_not=never)
 
 
 def odd_dish(rng: random.Random) -> Drawn:
@@ -204,41 +209,81 @@ def _boxes(rng: random.Random) -> Slots:
 
 
 KINDS = (
-    Sum("scaled-recipe", ("For {a} samosas you need {b} g of flour. How many grams do you need for {c} samosas?",
-                          "For {a} samosas a cook uses {b} g of potatoes. How many grams is that for {c} samosas?"),
-        _scaled, lambda a, b, c: Fraction(b * c, a)),
-    Sum("sweet-box", ("{a} boxes of {sweet} cost ₹{b} each. There is ₹{c} off the total. How many rupees do I pay?",
-                      "I buy {a} boxes of {sweet} at ₹{b} a box and get ₹{c} off in all. What do I pay, in rupees?"),
-        _boxes, lambda sweet, a, b, c: a * b - c),
-    Sum("gst", ("A meal costs ₹{a} before a GST of {b}%. What is the total, in rupees?",
-                "The thali is ₹{a}, and {b}% GST comes on top. How many rupees do I pay?"),
+    Sum(
+        "scaled-recipe",
+        (
+            "For {a} samosas you need {b} g of flour. How many grams do you need for {c} samosas?",
+            "For {a} samosas a cook uses {b} g of potatoes. How many grams is that for {c} samosas?",
+        ),
+        _scaled,
+        lambda a, b, c: Fraction(b * c, a),
+    ),
+    Sum(
+        "sweet-box",
+        (
+            "{a} boxes of {sweet} cost ₹{b} each. There is ₹{c} off the total. How many rupees do I pay?",
+            "I buy {a} boxes of {sweet} at ₹{b} a box and get ₹{c} off in all. What do I pay, in rupees?",
+        ),
+        _boxes,
+        lambda sweet, a, b, c: a * b - c,
+    ),
+    Sum(
+        "gst",
+        (
+            "A meal costs ₹{a} before a GST of {b}%. What is the total, in rupees?",
+            "The thali is ₹{a}, and {b}% GST comes on top. How many rupees do I pay?",
+        ),
         lambda rng: {"a": 100 * rng.randint(2, 48), "b": rng.choice([5, 12, 18, 28])},
-        lambda a, b: Fraction(a * (100 + b), 100)),
-    Sum("per-piece", ("A plate of {a} jalebis costs ₹{b}. What is the price of one jalebi, in rupees?",
-                      "{a} laddus are ₹{b} together. How many rupees is one laddu?"),
-        lambda rng: {"a": (a := rng.randint(3, 20)), "b": a * rng.randint(6, 45)}, lambda a, b: Fraction(b, a)),
-)  # fmt: skip
+        lambda a, b: Fraction(a * (100 + b), 100),
+    ),
+    Sum(
+        "per-piece",
+        (
+            "A plate of {a} jalebis costs ₹{b}. What is the price of one jalebi, in rupees?",
+            "{a} laddus are ₹{b} together. How many rupees is one laddu?",
+        ),
+        lambda rng: {"a": (a := rng.randint(3, 20)), "b": a * rng.randint(6, 45)},
+        lambda a, b: Fraction(b, a),
+    ),
+)
 
 TOPICS = (
-    Topic("sweet-price", "{w} Sweets", ("What does a kilo of jalebi cost at {it} today?", "How much is a kilo of "
-                                                                                          "jalebi at {it} now?"),
-          lambda rng: {"n": 10 * rng.randint(18, 99)}, ("{it}: jalebi at ₹{n} a kilo today.", "A kilo of jalebi is "
-                                                                                              "₹{n} at {it}."), ("n",)),
-    Topic("chief-minister", "{w} Pradesh", ("Who is the chief minister of {it} now?", "What is the name of {it}'s "
-                                                                                      "present chief minister?"),
-          lambda rng: {"who": name_of(rng, "person")}, ("{who} is the chief minister of {it}.", "Chief minister of "
-                                                                                                "{it}: {who}."),
-          ("who",)),
-    Topic("train-to-delhi", "{w} Express", ("At what time does the {it} leave for Delhi today?", "When does today's "
-                                                                                                 "{it} to Delhi "
-                                                                                                 "depart?"),
-          lambda rng: {"time": f"{rng.randint(6, 23)}:{rng.randint(10, 59)}"},
-          ("The {it} leaves for Delhi at {time} today.", "{it} to Delhi: departs at {time}."), ("time",)),
-    Topic("monsoon", "{w}pur", ("How many millimetres of rain did the monsoon bring to {it} this week?",
-                                "What is this week's rainfall in {it}, in mm?"),
-          lambda rng: {"n": rng.randint(21, 480)}, ("{it} had {n} mm of rain this week.", "Rainfall in {it} this "
-                                                                                          "week: {n} mm."), ("n",)),
-)  # fmt: skip
+    Topic(
+        "sweet-price",
+        "{w} Sweets",
+        ("What does a kilo of jalebi cost at {it} today?", "How much is a kilo of jalebi at {it} now?"),
+        lambda rng: {"n": 10 * rng.randint(18, 99)},
+        ("{it}: jalebi at ₹{n} a kilo today.", "A kilo of jalebi is ₹{n} at {it}."),
+        ("n",),
+    ),
+    Topic(
+        "chief-minister",
+        "{w} Pradesh",
+        ("Who is the chief minister of {it} now?", "What is the name of {it}'s present chief minister?"),
+        lambda rng: {"who": name_of(rng, "person")},
+        ("{who} is the chief minister of {it}.", "Chief minister of {it}: {who}."),
+        ("who",),
+    ),
+    Topic(
+        "train-to-delhi",
+        "{w} Express",
+        ("At what time does the {it} leave for Delhi today?", "When does today's {it} to Delhi depart?"),
+        lambda rng: {"time": f"{rng.randint(6, 23)}:{rng.randint(10, 59)}"},
+        ("The {it} leaves for Delhi at {time} today.", "{it} to Delhi: departs at {time}."),
+        ("time",),
+    ),
+    Topic(
+        "monsoon",
+        "{w}pur",
+        (
+            "How many millimetres of rain did the monsoon bring to {it} this week?",
+            "What is this week's rainfall in {it}, in mm?",
+        ),
+        lambda rng: {"n": rng.randint(21, 480)},
+        ("{it} had {n} mm of rain this week.", "Rainfall in {it} this week: {n} mm."),
+        ("n",),
+    ),
+)
 
 TEMPLATES = (
     *templates(

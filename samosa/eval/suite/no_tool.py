@@ -1,4 +1,7 @@
-"""What needs no tool: it stands in the question, or it is plain English, or it does not change. No call is allowed."""
+"""What needs no tool: it stands in the question, or it is plain English, or it does not change. No call is allowed.
+
+Each function draws an instance of the template that is named after it.
+"""
 
 import random
 import re
@@ -219,7 +222,7 @@ def replace_word(rng: random.Random) -> Drawn:
 def polite(rng: random.Random) -> Drawn:
     thing = rng.choice(GROUPS["tools"].split())
     name = first_names(rng, 1)[0]
-    ask = rng.choice(["Turn this into a polite request to {n}: give me that {t}.",
+    ask = rng.choice(["Turn this into a polite request to {n}: give me the {t}.",
                       "How would I ask {n} kindly to hand me the {t}? Give me one sentence."])  # fmt: skip
     kind = ("please", "could", "would", "may", "kindly", "mind", "can")
     return _plain(ask.format(n=name, t=thing), answer_must=(name, thing), answer_any=(kind,))

@@ -64,6 +64,11 @@ def fresh(rng: random.Random, draw: Callable[[random.Random], Slots]) -> Slots:
             return slots
 
 
+def either_system(rng: random.Random) -> System:
+    """With the prompt that wants a thought or with the other: the question is the same."""
+    return rng.choice(("default", "think"))
+
+
 def between(**ends: tuple[int, int]) -> Callable[[random.Random], Slots]:
     """Draw whole numbers by name, each between its two ends."""
     return lambda rng: {name: rng.randint(low, high) for name, (low, high) in ends.items()}

@@ -82,102 +82,235 @@ def _filling(rng: random.Random) -> Slots:
 
 
 KINDS = (
-    Sum("finds-and-gives",
-        ("{p} has {a} {things}, finds {b} more and gives {c} to {q}. How many {things} does {p} have now?",
-         "At first {p} has {a} {things}. Then {p} gets {b} more and loses {c}. How many {things} are left?"),
-        _gives_away, lambda a, b, c, **_: a + b - c),
-    Sum("boxes", ("{p} packs {a} {things} into boxes of {b}. How many boxes does {p} need?",
-                  "There are {a} {things}, and {b} fit in a box. How many boxes can {p} fill?"),
-        _packs, lambda a, b, **_: Fraction(a, b)),
-    Sum("leftover", ("{p} shares {a} {things} equally among {b} friends, as far as that goes. How many {things} are "
-                     "left over?",
-                     "{a} {things} go into bags of {b}. How many are left when all bags that can be filled are full?"),
-        _leftover, lambda a, b, **_: a % b),
-    Sum("drive-hours", ("{p} drives {a} miles at {b} miles per hour. How many hours does that take?",
-                        "A train goes {b} miles per hour. How many hours does it need for {a} miles?"),
-        _drive, lambda a, b, **_: Fraction(a, b)),
-    Sum("distance", ("A bus runs at {a} km per hour for {b} hours. How many kilometres does it go?",
-                     "{p} cycles {a} km every hour. How far does {p} get in {b} hours, in km?"),
-        _told(a=(12, 95), b=(3, 9)), lambda a, b, **_: a * b),
-    Sum("workers", ("{a} workers need {b} days to build a wall. How many days do {c} workers need, at the same pace?",
-                    "A job takes {a} people {b} days. How many days would it take {c} people who work as fast?"),
-        _team, lambda a, b, c: Fraction(a * b, c)),
-    Sum("older", ("{p} is {a} years old, and {q} is {b} years older than {p}. How old will {q} be in {c} years?",
-                  "{p} is {a}. {q} is {b} years older. What age will {q} have in {c} years?"),
-        _told(a=(8, 40), b=(2, 20), c=(3, 15)), lambda a, b, c, **_: a + b + c),
-    Sum("ratio", ("{p} and {q} share ${a} in the ratio {b} to {c}. How many dollars does {p} get?",
-                  "${a} is split between {p} and {q} in the ratio {b}:{c}. What is the part of {p}, in dollars?"),
-        _shared, lambda a, b, c, **_: Fraction(a * b, b + c)),
-    Sum("change-back", ("{p} buys {a} tickets at ${b} each and pays with ${c}. How many dollars does {p} get back?",
-                        "{p} takes {a} books for ${b} each, and gives the seller ${c}. How much change is due, in "
-                        "dollars?"),
-        _bought, lambda a, b, c, **_: c - a * b),
-    Sum("sale", ("A {good} costs ${a}. In a sale {p} gets {b}% off. What does {p} pay, in dollars?",
-                 "The price of a {good} is ${a}, and today it is {b}% lower. How many dollars does {p} pay today?"),
-        _sale, lambda a, b, **_: Fraction(a * (100 - b), 100)),
-    Sum("three-days", ("{p} reads {a} pages on Monday and {b} on Tuesday. By Wednesday evening it is {c} pages in all."
-                       " How many pages did {p} read on Wednesday?",
-                       "{p} walked {a} km on Monday, {b} km on Tuesday, and {c} km on the three days from Monday to"
-                       " Wednesday together. How many km was it on Wednesday?"),
-        _third_day, lambda a, b, c, **_: c - a - b),
-    Sum("weekly-wage", ("{p} earns ${a} an hour and works {b} hours a day, {c} days a week. How many dollars is that "
-                        "a week?",
-                        "For ${a} an hour, {p} works {b} hours on each of {c} days. How much does {p} earn, in "
-                        "dollars?"),
-        _told(a=(12, 48), b=(4, 9), c=(3, 6)), lambda a, b, c, **_: a * b * c),
-    Sum("times-as-many", ("{p} has {a} {things}. {q} has {b} times as many. How many do they have together?",
-                          "{p} owns {a} {things} and {q} owns {b} times as many. How many {things} is that in all?"),
-        _told(a=(6, 45), b=(3, 9)), lambda a, b, **_: a * (1 + b)),
-    Sum("part-sold", ("A shelf holds {a} boxes with {b} {things} in each. One {part} of all the {things} is sold. How "
-                      "many are left?",
-                      "{p} has {a} bags of {b} {things} and gives away one {part} of them all. How many {things} "
-                      "remain?"),
+    Sum(
+        "finds-and-gives",
+        (
+            "{p} has {a} {things}, finds {b} more and gives {c} to {q}. How many {things} does {p} have now?",
+            "At first {p} has {a} {things}. Then {p} gets {b} more and loses {c}. How many {things} are left?",
+        ),
+        _gives_away,
+        lambda a, b, c, **_: a + b - c,
+    ),
+    Sum(
+        "boxes",
+        (
+            "{p} packs {a} {things} into boxes of {b}. How many boxes does {p} need?",
+            "There are {a} {things}, and {b} fit in a box. How many boxes can {p} fill?",
+        ),
+        _packs,
+        lambda a, b, **_: Fraction(a, b),
+    ),
+    Sum(
+        "leftover",
+        (
+            "{p} shares {a} {things} equally among {b} friends, as far as that goes. How many {things} are left over?",
+            "{a} {things} go into bags of {b}. How many are left when all bags that can be filled are full?",
+        ),
+        _leftover,
+        lambda a, b, **_: a % b,
+    ),
+    Sum(
+        "drive-hours",
+        (
+            "{p} drives {a} miles at {b} miles per hour. How many hours does that take?",
+            "A train goes {b} miles per hour. How many hours does it need for {a} miles?",
+        ),
+        _drive,
+        lambda a, b, **_: Fraction(a, b),
+    ),
+    Sum(
+        "distance",
+        (
+            "A bus runs at {a} km per hour for {b} hours. How many kilometres does it go?",
+            "{p} cycles {a} km every hour. How far does {p} get in {b} hours, in km?",
+        ),
+        _told(a=(12, 95), b=(3, 9)),
+        lambda a, b, **_: a * b,
+    ),
+    Sum(
+        "workers",
+        (
+            "{a} workers need {b} days to build a wall. How many days do {c} workers need, at the same pace?",
+            "A job takes {a} people {b} days. How many days would it take {c} people who work as fast?",
+        ),
+        _team,
+        lambda a, b, c: Fraction(a * b, c),
+    ),
+    Sum(
+        "older",
+        (
+            "{p} is {a} years old, and {q} is {b} years older than {p}. How old will {q} be in {c} years?",
+            "{p} is {a}. {q} is {b} years older. What age will {q} have in {c} years?",
+        ),
+        _told(a=(8, 40), b=(2, 20), c=(3, 15)),
+        lambda a, b, c, **_: a + b + c,
+    ),
+    Sum(
+        "ratio",
+        (
+            "{p} and {q} share ${a} in the ratio {b} to {c}. How many dollars does {p} get?",
+            "${a} is split between {p} and {q} in the ratio {b}:{c}. What is the part of {p}, in dollars?",
+        ),
+        _shared,
+        lambda a, b, c, **_: Fraction(a * b, b + c),
+    ),
+    Sum(
+        "change-back",
+        (
+            "{p} buys {a} tickets at ${b} each and pays with ${c}. How many dollars does {p} get back?",
+            "{p} takes {a} books for ${b} each, and gives the seller ${c}. How much change is due, in dollars?",
+        ),
+        _bought,
+        lambda a, b, c, **_: c - a * b,
+    ),
+    Sum(
+        "sale",
+        (
+            "A {good} costs ${a}. In a sale {p} gets {b}% off. What does {p} pay, in dollars?",
+            "The price of a {good} is ${a}, and today it is {b}% lower. How many dollars does {p} pay today?",
+        ),
+        _sale,
+        lambda a, b, **_: Fraction(a * (100 - b), 100),
+    ),
+    Sum(
+        "three-days",
+        (
+            "{p} reads {a} pages on Monday and {b} on Tuesday. By Wednesday evening it is {c} pages in all."
+            " How many pages did {p} read on Wednesday?",
+            "{p} walked {a} km on Monday, {b} km on Tuesday, and {c} km on the three days from Monday to"
+            " Wednesday together. How many km was it on Wednesday?",
+        ),
+        _third_day,
+        lambda a, b, c, **_: c - a - b,
+    ),
+    Sum(
+        "weekly-wage",
+        (
+            "{p} earns ${a} an hour and works {b} hours a day, {c} days a week. How many dollars is that a week?",
+            "For ${a} an hour, {p} works {b} hours on each of {c} days. How much does {p} earn, in dollars?",
+        ),
+        _told(a=(12, 48), b=(4, 9), c=(3, 6)),
+        lambda a, b, c, **_: a * b * c,
+    ),
+    Sum(
+        "times-as-many",
+        (
+            "{p} has {a} {things}. {q} has {b} times as many. How many do they have together?",
+            "{p} owns {a} {things} and {q} owns {b} times as many. How many {things} is that in all?",
+        ),
+        _told(a=(6, 45), b=(3, 9)),
+        lambda a, b, **_: a * (1 + b),
+    ),
+    Sum(
+        "part-sold",
+        (
+            "A shelf holds {a} boxes with {b} {things} in each. One {part} of all the {things} is sold. How "
+            "many are left?",
+            "{p} has {a} bags of {b} {things} and gives away one {part} of them all. How many {things} remain?",
+        ),
         lambda rng: {**(slots := _half_eaten(rng)), "part": ["half", "third", "quarter", "fifth"][slots["d"] - 2]},
-        lambda a, b, d, **_: Fraction(a * b * (d - 1), d)),
-    Sum("two-goods", ("{p} buys {a} kg of rice at ${b} a kilo and {c} kg of beans at ${d} a kilo. How many dollars is "
-                      "it in all?",
-                      "What do {a} kg of flour at ${b} per kg and {c} kg of nuts at ${d} per kg cost together, in "
-                      "dollars?"),
-        _told(a=(2, 12), b=(2, 9), c=(2, 9), d=(3, 19)), lambda a, b, c, d, **_: a * b + c * d),
-    Sum("saving", ("{p} has ${a} and saves ${b} every week. How many dollars does {p} have after {c} weeks?",
-                   "Starting with ${a}, {p} puts away ${b} a week. How much is it after {c} weeks, in dollars?"),
-        _told(a=(20, 200), b=(6, 45), c=(4, 20)), lambda a, b, c, **_: a + b * c),
-    Sum("pages-left", ("A book has {a} pages. {p} reads {b} pages a day. How many pages are left after {c} days?",
-                       "{p} is reading a book of {a} pages, {b} pages every day. After {c} days, how many pages are "
-                       "still unread?"),
-        _told(a=(260, 500), b=(9, 28), c=(3, 9)), lambda a, b, c, **_: a - b * c),
-    Sum("tank", ("A tank holds {a} litres. Each minute {b} litres flow in and {c} litres flow out. It starts empty:"
-                 " after how many minutes is it full?",
-                 "An empty pool takes {a} litres. A pipe brings {b} litres a minute, and a leak loses {c} litres a "
-                 "minute."
-                 " How many minutes does it take to fill?"),
-        _filling, lambda a, b, c: Fraction(a, b - c)),
-    Sum("garden", ("A garden is {a} m long and {b} m wide. A fence costs ${c} a metre. What does a fence all around "
-                   "cost, in dollars?",
-                   "{p} fences a field of {a} m by {b} m on all four sides, at ${c} per metre. How many dollars is "
-                   "that?"),
-        _told(a=(10, 45), b=(4, 25), c=(3, 18)), lambda a, b, c, **_: 2 * (a + b) * c),
-    Sum("average-score", ("{p} scored {a}, {b} and {c} points in three games. What was the average number of points?",
-                           "In three tests {p} had {a}, {b} and {c} points. How many points is that on average?"),
-        lambda rng: {**_cast(rng), "a": (a := rng.randint(20, 60)), "b": (b := rng.randint(20, 60)),
-                     "c": rng.choice([c for c in range(20, 61) if (a + b + c) % 3 == 0])},
-        lambda a, b, c, **_: Fraction(a + b + c, 3)),
-    Sum("recipe", ("A recipe for {a} people needs {b} g of sugar. How many grams are needed for {c} people?",
-                   "For {a} people {p} cooks with {b} g of rice. How many grams does {p} need for {c} people?"),
-        lambda rng: {**_cast(rng), "a": (a := rng.randint(2, 8)), "b": a * rng.randint(15, 90),
-                     "c": rng.choice([n for n in range(3, 20) if n != a])}, lambda a, b, c, **_: Fraction(b * c, a)),
-    Sum("handshakes", ("{a} people meet, and everybody shakes hands once with everybody else. How many handshakes are "
-                       "there?",
-                       "In a club of {a} players everybody plays one game against each of the others. How many games "
-                       "is that?"),
-        between(a=(5, 24)), lambda a: a * (a - 1) // 2),
-    Sum("profit", ("{p} buys {a} {things} for ${b} each and sells them all for ${c} each. What is the profit, in "
-                   "dollars?",
-                   "{p} gets {a} {things} at ${b} apiece and sells every one at ${c}. How many dollars does {p} earn "
-                   "on them?"),
-        lambda rng: {**_cast(rng), "a": rng.randint(6, 40), "b": (b := rng.randint(2, 20)),
-                     "c": b + rng.randint(2, 15)},
-        lambda a, b, c, **_: a * (c - b)),
-)  # fmt: skip
+        lambda a, b, d, **_: Fraction(a * b * (d - 1), d),
+    ),
+    Sum(
+        "two-goods",
+        (
+            "{p} buys {a} kg of rice at ${b} a kilo and {c} kg of beans at ${d} a kilo. How many dollars is it in all?",
+            "What do {a} kg of flour at ${b} per kg and {c} kg of nuts at ${d} per kg cost together, in dollars?",
+        ),
+        _told(a=(2, 12), b=(2, 9), c=(2, 9), d=(3, 19)),
+        lambda a, b, c, d, **_: a * b + c * d,
+    ),
+    Sum(
+        "saving",
+        (
+            "{p} has ${a} and saves ${b} every week. How many dollars does {p} have after {c} weeks?",
+            "Starting with ${a}, {p} puts away ${b} a week. How much is it after {c} weeks, in dollars?",
+        ),
+        _told(a=(20, 200), b=(6, 45), c=(4, 20)),
+        lambda a, b, c, **_: a + b * c,
+    ),
+    Sum(
+        "pages-left",
+        (
+            "A book has {a} pages. {p} reads {b} pages a day. How many pages are left after {c} days?",
+            "{p} is reading a book of {a} pages, {b} pages every day. After {c} days, how many pages are still unread?",
+        ),
+        _told(a=(260, 500), b=(9, 28), c=(3, 9)),
+        lambda a, b, c, **_: a - b * c,
+    ),
+    Sum(
+        "tank",
+        (
+            "A tank holds {a} litres. Each minute {b} litres flow in and {c} litres flow out. It starts empty:"
+            " after how many minutes is it full?",
+            "An empty pool takes {a} litres. A pipe brings {b} litres a minute, and a leak loses {c} litres a "
+            "minute."
+            " How many minutes does it take to fill?",
+        ),
+        _filling,
+        lambda a, b, c: Fraction(a, b - c),
+    ),
+    Sum(
+        "garden",
+        (
+            "A garden is {a} m long and {b} m wide. A fence costs ${c} a metre. What does a fence all around "
+            "cost, in dollars?",
+            "{p} fences a field of {a} m by {b} m on all four sides, at ${c} per metre. How many dollars is that?",
+        ),
+        _told(a=(10, 45), b=(4, 25), c=(3, 18)),
+        lambda a, b, c, **_: 2 * (a + b) * c,
+    ),
+    Sum(
+        "average-score",
+        (
+            "{p} scored {a}, {b} and {c} points in three games. What was the average number of points?",
+            "In three tests {p} had {a}, {b} and {c} points. How many points is that on average?",
+        ),
+        lambda rng: {
+            **_cast(rng),
+            "a": (a := rng.randint(20, 60)),
+            "b": (b := rng.randint(20, 60)),
+            "c": rng.choice([c for c in range(20, 61) if (a + b + c) % 3 == 0]),
+        },
+        lambda a, b, c, **_: Fraction(a + b + c, 3),
+    ),
+    Sum(
+        "recipe",
+        (
+            "A recipe for {a} people needs {b} g of sugar. How many grams are needed for {c} people?",
+            "For {a} people {p} cooks with {b} g of rice. How many grams does {p} need for {c} people?",
+        ),
+        lambda rng: {
+            **_cast(rng),
+            "a": (a := rng.randint(2, 8)),
+            "b": a * rng.randint(15, 90),
+            "c": rng.choice([n for n in range(3, 20) if n != a]),
+        },
+        lambda a, b, c, **_: Fraction(b * c, a),
+    ),
+    Sum(
+        "handshakes",
+        (
+            "{a} people meet, and everybody shakes hands once with everybody else. How many handshakes are there?",
+            "In a club of {a} players everybody plays one game against each of the others. How many games is that?",
+        ),
+        between(a=(5, 24)),
+        lambda a: a * (a - 1) // 2,
+    ),
+    Sum(
+        "profit",
+        (
+            "{p} buys {a} {things} for ${b} each and sells them all for ${c} each. What is the profit, in dollars?",
+            "{p} gets {a} {things} at ${b} apiece and sells every one at ${c}. How many dollars does {p} earn on them?",
+        ),
+        lambda rng: {
+            **_cast(rng),
+            "a": rng.randint(6, 40),
+            "b": (b := rng.randint(2, 20)),
+            "c": b + rng.randint(2, 15),
+        },
+        lambda a, b, c, **_: a * (c - b),
+    ),
+)
 
 TEMPLATES = sums("word_problems", KINDS, max_calls=CALLS)
