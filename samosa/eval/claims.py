@@ -60,7 +60,11 @@ class _Told:
         """What a mention is said of, from the mention before it on: "8 days ago was"; "it" for all that only points."""
         sentence = _sentence(self.text, one.start)
         begins = one.start - len(sentence)
-        before = [other.end for other in (*self.live, *self.wrong) if begins < other.end <= one.start]
+        before = [
+            other.end
+            for other in (*self.live, *self.wrong)
+            if begins < other.end <= one.start and other.quantity == one.quantity
+        ]
         for start in (max(before, default=begins), begins):
             said = phrases.FILLERS.sub("", self.text[start : one.start].strip(" ,:—–(*_\"'$€£₹¥"))
             pointed = phrases.IT.match(f"{said} ")
@@ -108,6 +112,8 @@ def _denied(text: str, one: Mention, *, strict: bool) -> str | None:
         return "is denied"
     if phrases.OTHERS.search(clause) and phrases.BUT.search(text[one.end : one.end + 80]):
         return "is denied"
+    if phrases.ASKING.search(_sentence(text, one.start)) and re.match(r"[^.!\n]*\?", after):
+        return "is only asked"
     if not strict:
         return None
     if one.number and (phrases.COMPARED.search(clause) or phrases.VAGUE_AFTER.search(after)):
@@ -118,8 +124,6 @@ def _denied(text: str, one: Mention, *, strict: bool) -> str | None:
         return "is only calculated with"
     if phrases.IF.search(clause):
         return "is only supposed"
-    if phrases.ASKING.search(_sentence(text, one.start)) and re.match(r"[^.!\n]*\?", after):
-        return "is only asked"
     return None
 
 
@@ -144,6 +148,8 @@ def _hedged(told: _Told) -> str | None:
         if len(between) > 60 or first.end > second.start:
             continue
         loose = re.sub(r"[.!?]\s+(?=(?:or|maybe|perhaps|possibly|alternatively|it (?:could|might))\b)", " ", between)
+        if phrases.OTHER_THING.search(text[other.end :]):
+            continue
         near = phrases.SENTENCE.search(loose) is None and len(re.findall(r"\w+", loose)) <= 9
         if near and phrases.OR.search(loose):
             return "is one of several guesses"

@@ -13,8 +13,10 @@ PLAIN_NUMBER = re.compile(
     r"[0-9]+(?:\.[0-9]+)?|[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?|[0-9]{1,2}(?:,[0-9]{2})+,[0-9]{3}(?:\.[0-9]+)?"
 )  # the last as India writes 12,34,567
 SCALES = {"hundred": 2, "thousand": 3, "lakh": 5, "million": 6, "crore": 7, "billion": 9, "trillion": 12}
-SCALE_WORD = re.compile(rf"[ \u00a0-]?({'|'.join(SCALES)})s?\b", re.IGNORECASE)
+SCALE_WORD = re.compile(rf"[ \u00a0-]?({'|'.join(SCALES)})s?\b|(k)\b", re.IGNORECASE)
 EXPONENT = re.compile(r"[eE][+-]?[0-9]")
+GLUED = re.compile(rf"(?:{'|'.join(SCALES)}|[ap]\.?m|st|nd|rd|th|x|k)(?![a-z])", re.IGNORECASE)
+"""What may follow a number without a space, besides units."""
 CURRENCY = "$€£¥₹"
 MINUS = "-\u2212"
 MINUS_WORD = re.compile(r"\b(?:minus|negative) $", re.IGNORECASE)
@@ -102,7 +104,7 @@ def _digits(text: str) -> Iterator[Number]:
         elif mixed:
             digits, decimals, end = digits + _vulgar(after[0]), 9, end + 1
         elif scale := SCALE_WORD.match(after):
-            power = SCALES[scale.group(1).lower()]
+            power = SCALES[(scale[1] or "thousand").lower()]
             digits, decimals, end = digits.scaleb(power), decimals - power, end + scale.end()
         done = end
         yield _placed(digits, decimals, start, end, text)
@@ -141,6 +143,8 @@ def _continues(before: str, after: str) -> bool:
     if not after:
         return False
     joined = unicodedata.category(after[0]) == "Cf" and len(after) > 1 and after[1].isalnum()
+    if after[0].isascii() and after[0].isalpha() and not (GLUED.match(after) or unit_after(after, 0)[0]):
+        return True
     return joined or after[0] == "_" or after[0].isnumeric() or EXPONENT.match(after) is not None
 
 

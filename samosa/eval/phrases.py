@@ -60,6 +60,7 @@ DOUBTED = re.compile(
     rf"(?:{_any('really, actually, honestly')} )?"
     rf"{_any('think, believe, say, suppose, claim, accept, agree, trust, mean')}\b.*$"
     r"|(?<!no )(?<!without )(?<!without a )\bdoubt(?:s|ful)? (?:that|it|if|whether)\b.*$"
+    r"|\bnot (?:sure|certain) (?:who|what|which|if|whether|that|it)\b.*$"
     rf"|\b{_any(f'{_WRONG}, incorrectly, wrongly, mistakenly, falsely, erroneous')}\b.*$"
     rf"|\b{_any('nobody, no one, none of, although, though, even if, despite, may or may not')}\b.*$"
     rf"|\b{_any('pretend, imagine, lie and say, joke that, common mistake, common error')}\b.*$",
@@ -91,10 +92,11 @@ DENIED_AFTER = (
     re.compile(r"^[^.!?\n]{0,25}\?+\s*(?:that|it)(?: is not|'s not| isn't)\b"),
     re.compile(rf"{_CLOSE}\s*[(\[—–-]+\s*(?:{_any('wrong, incorrect, false')}|not (?:correct|right|true)|no\b)"),
     re.compile(
-        r"^[^.!?\n]{0,30}[.!,;—–-]+\s*(?:no,? |but )?(?:that|this|it|which)(?:'s| is| was) (?:(?:\w+ly|of course) )*"
-        rf"{_any(f'{_WRONG}, {_NOT_IT}, a lie, a joke, a mistake')}"
+        r"^[^.!?\n]{0,30}(?:[.!,;—–-]+\s*(?:no,? |but )?|\sbut )(?:that|this|it|which)(?:'s| is| was) "
+        rf"(?:(?:\w+ly|of course) )*{_any(f'{_WRONG}, {_NOT_IT}, a lie, a joke, a mistake')}"
     ),
     re.compile(r"^[\"'*_)]*[\s.,!—–-]+not\s*[.!]"),
+    re.compile(r"^[^.,!?;\n]{0,40}\bno longer\b|^[^.!?;\n]{0,60}\bnot any ?more\b"),
 )
 
 # ---- said, and not as the answer
@@ -102,8 +104,8 @@ DENIED_AFTER = (
 COMPARED = re.compile(
     r"(?:[<>≤≥]|\b"
     + _any(
-        "(?:less|fewer|lower|smaller|more|greater|larger|higher|bigger|other) than, short of, over, under, below, "
-        "above, before, after, until, beyond, almost, nearly, close to, at least, at most, exceeds"
+        "(?:less|fewer|lower|smaller|more|greater|larger|higher|bigger|later|earlier|other) than, short of, over, under, "
+        "below, above, before, after, until, beyond, almost, nearly, close to, at least, at most, exceeds"
     )
     + rf"){_FILL}{{0,3}}{OPEN}$"
 )
@@ -118,7 +120,7 @@ OPERAND_AFTER = re.compile(
     rf"(?:[0-9x]|{_any('one, two, three, four, five, six, seven, eight, nine, ten')}\b)"
 )
 _OR_SO = "and a half, and a quarter, point, or so, or thereabouts, or more, or less, give or take"
-VAGUE_AFTER = re.compile(rf"^\s?-?(?:ish\b|\+|\s?{_any(_OR_SO)}\b)")
+VAGUE_AFTER = re.compile(rf"^\s?-?(?:ish\b|(?<!\s)\+(?!\s?[0-9$])|\s?{_any(_OR_SO)}\b)")
 
 # ---- one of several
 
@@ -128,6 +130,9 @@ _PERHAPS = "(?:maybe |perhaps |possibly |even |else )*"
 OR_ELSE = re.compile(rf"^[\"'*_]{{0,2}},?\s(?:or|and/or)\s(?!so\b|more\b|less\b){_PERHAPS}\w")
 ELSE_OR = re.compile(rf"\w[\"'*_]{{0,2}},?\s(?:or|and/or)\s{_PERHAPS}{OPEN}$")
 """Something else beside a candidate: "sunny or rainy"."""
+_THING = "in total, in all, altogether, total, including, with the, with a, rounded, to be, if you, for a, for the"
+OTHER_THING = re.compile(rf"^[\"'*_)]*\s{_any(_THING)}\b")
+"""What follows a number that is of something else: "or $52.65 in total"."""
 RANGE = re.compile(r"^\s?(?:-|–|—|to|through|until|\.\.\.?|…|~)\s?$")
 LISTED = re.compile(r"^(?:[\s,|/&*_•-]|\band\b|[0-9]\.(?=\s))+$")
 CORRECTED = re.compile(

@@ -16,6 +16,7 @@ from tests.eval.completions_tried import TRIED
 from tests.eval.turns import CALL, CALLED, END, THINK, ask, calculate, calculated, ids_and_forced, look_up, looked_up
 
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Sunday")
+CEO = "Mira Zorn is the CEO of Halvex."
 SEOUL = "Seoul today: 23 degrees and sunny."
 TIP = (CALL, calculate("45*17/100"), CALLED, calculated("45*17/100", 7.65))
 SEARCH = (CALL, look_up("Seoul weather"), CALLED, looked_up("Seoul weather", SEOUL))
@@ -35,6 +36,12 @@ KINDS = {
         SEARCH,
     ),
 }
+KINDS["leader"] = (
+    (),
+    "Who is the CEO of Halvex?",
+    Gold(tool="web_search", query_must=("Halvex",), answer_must=("Mira Zorn",)),
+    (CALL, look_up("Halvex CEO"), CALLED, looked_up("Halvex CEO", CEO)),
+)
 CASES = [
     (kind, answer, credit)
     for kind, (answers, *_) in KINDS.items()
@@ -56,7 +63,9 @@ def _tokenizer(directory):
 
 def probe_of(kind):
     _, question, gold, _ = KINDS[kind]
-    hits = {"": (Hit(url="https://example.org", title="Seoul weather", snippet=SEOUL),)} if kind == "weather" else {}
+    hits = {
+        "": (Hit(url="https://x.example", title="Zorbel", snippet={"weather": SEOUL, "leader": CEO}.get(kind, "")),)
+    }
     return Probe(kind, "no_tool", "t", ask(question), gold, hits)
 
 
