@@ -104,8 +104,8 @@ DENIED_AFTER = (
 COMPARED = re.compile(
     r"(?:[<>≤≥]|\b"
     + _any(
-        "(?:less|fewer|lower|smaller|more|greater|larger|higher|bigger|later|earlier|other) than, short of, over, under, "
-        "below, above, before, after, until, beyond, almost, nearly, close to, at least, at most, exceeds"
+        "(?:less|fewer|lower|smaller|more|greater|larger|higher|bigger|later|earlier|other) than, short of, over, "
+        "under, below, above, before, after, until, beyond, almost, nearly, close to, at least, at most, exceeds"
     )
     + rf"){_FILL}{{0,3}}{OPEN}$"
 )

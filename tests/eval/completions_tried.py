@@ -55,7 +55,7 @@ TRIED: dict[str, tuple[tuple[str, bool], ...]] = {
         ("The tip is not equal to $7.65.", False),
         ("$ 7 . 65", False),
         (
-            "To calculate a 17% tip on $45, multiply 45 by 0.17. This gives $7.65. So the tip is $7.65 and the total bill is $52.65.",
+            "For a 17% tip, multiply 45 by 0.17. This gives $7.65. So the tip is $7.65 and the total is $52.65.",
             True,
         ),
         ("Sure! A 17% tip on a $45 bill is $7.65, bringing your total to $52.65.", True),
