@@ -22,6 +22,9 @@ from tests.phases.test_judging import home_with_model, save  # noqa: F401 - a fi
 ASK = ["--tag", "untaught", "--seed", "5"]
 for _key in ("n=3", "c=1", "rows=3", "max_tokens=14", "dtype=float32", "top_k=0", "temperature=1.0"):
     ASK += ["-s", f"gate.{_key}"]
+FULL = ["--suite", "full"]
+for _key in ("per_category=1", "counts.think_tool=2", "samples=1", "rounds=1"):
+    FULL += ["-s", f"full.{_key}"]
 
 
 def evaluate(home, *arguments):
@@ -100,24 +103,25 @@ def test_an_evaluation_killed_at_any_moment_comes_to_the_same_bytes(home_with_mo
 
 @pytest.mark.soak
 @pytest.mark.parametrize("nproc", [1, 2])
-def test_killed_again_and_again_it_comes_to_the_same_bytes(home_with_model, soak_seed, nproc):  # noqa: F811
-    killed(home_with_model, started, kills=10, nproc=nproc, seed=soak_seed)
+@pytest.mark.parametrize("suite", [[], FULL], ids=["joint", "full"])
+def test_killed_again_and_again_it_comes_to_the_same_bytes(home_with_model, soak_seed, nproc, suite):  # noqa: F811
+    killed(home_with_model, started, *suite, kills=5, nproc=nproc, seed=soak_seed)
 
 
-def killed(home, start, *, kills, nproc, seed):
+def killed(home, start, *suite, kills, nproc, seed):
     """Start the command, kill it and its processes after a batch or in the middle of one, again and again."""
-    whole = evaluate(home)
+    whole = evaluate(home, *suite)
     shutil.rmtree(home / "runs")
     kept(home)[0].unlink()
     wait = seed
     for _ in range(kills):
         wait = wait * 48271 % 2147483647
-        _kill_after_a_batch(home, start(home, nproc), seconds=wait % 300 / 1000)
+        _kill_after_a_batch(home, start(home, *suite, "--nproc", str(nproc)), seconds=wait % 300 / 1000)
         assert not (home / "runs").exists(), "it ended before it was killed"
         path = kept(home)[0]
         lines = path.read_bytes().splitlines(keepends=True)
         path.write_bytes(b"".join(lines[:-1]) + lines[-1][: wait % len(lines[-1])])  # and torn by a power cut
-    assert evaluate(home, "--nproc", str(nproc)) == whole
+    assert evaluate(home, *suite, "--nproc", str(nproc)) == whole
     records = (home / "evals" / "eval_results_v2.jsonl").read_text().splitlines()
     first, last = ({**json.loads(text), "ts": 0, "seconds": 0, "asked": 0} for text in records)
     assert first == last
@@ -135,10 +139,10 @@ if __name__ == "__main__":
 """
 
 
-def started(home, nproc):
+def started(home, *arguments):
     script = home / "slow.py"
     script.write_text(SLOW)
-    command = [sys.executable, str(script), "eval", *ASK, "--nproc", str(nproc)]
+    command = [sys.executable, str(script), "eval", *ASK, *arguments]
     env = os.environ | {"PYTHONPATH": str(Path(asking.__file__).parents[2]), "SAMOSA_HOME": str(home)}
     return subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL, start_new_session=True).pid
 
