@@ -51,7 +51,7 @@ def run(options: Options, name: str, *, seed: int | None = None) -> int:
     started = time.monotonic()
     loaded = parts.load(suite, cfg, ref.kind, seed=seed, again=again)
     if options.plan:
-        return _plan(options, ref, loaded)
+        return _plan(options, ref, loaded, again)
     try:
         facts = asking.decided(cfg.gate)
         work = Work(ref, cfg, suite, seed, again, facts["device"], facts["dtype"])
@@ -74,14 +74,14 @@ def run(options: Options, name: str, *, seed: int | None = None) -> int:
     return 0
 
 
-def _plan(options: Options, ref: home.CheckpointRef, loaded: Loaded) -> int:
+def _plan(options: Options, ref: home.CheckpointRef, loaded: Loaded, again: str) -> int:
     columns = ("suite", "asked", "questions", "counts")
     rows = [(loaded.suite, part.name, part.total, part.counts) for part in loaded.parts]
     console.table(columns, rows, title=f"{ref.name}: what would be asked")
     if options.json:
         found = [dict(zip(columns, row, strict=True)) for row in rows]
         console.emit_json({"tag": ref.tag, "step": ref.step, "parts": found})
-    console.say("next: the same without --plan")
+    console.say(f"next: {again}")
     return 0
 
 
@@ -94,7 +94,8 @@ def _measured(work: Work, facts: dict[str, str], loaded: Loaded, *, nproc: int |
     settings = _settings(work.cfg, work.suite)
     keys = {name: line[name] for name in ("weights_sha256", "tokenizer_hash")}
     keys |= {name: line["versions"][name] for name in ("samosa", "torch", "device", "dtype")}
-    keys |= {"meta_sha256": home.sha256_file(work.ref.meta_path), "settings": settings, "seed": work.seed}
+    meta = work.ref.meta_path  # says the windows; loading complains where it is missing
+    keys |= {"meta_sha256": home.sha256_file(meta) if meta.is_file() else "", "settings": settings, "seed": work.seed}
     found: dict[str, dict[str, Any]] = {}
     first: list[Line] = []
     for part, path in _paths(work.ref, loaded, keys):

@@ -13,6 +13,7 @@ from samosa.config import load
 from samosa.errors import BadInput, NotReady
 from samosa.eval.benchmarks import choices, parts
 from samosa.eval.benchmarks.data import Place, drawn, read
+from samosa.eval.benchmarks.result import Counted, claim
 from samosa.eval.benchmarks.settings import Benchmarks
 
 ROW = {"question": " Which is red? ", "subject": "old_maps", "choices": ["lion", "sea", "sky", "moon"], "answer": 0}
@@ -154,3 +155,14 @@ def test_an_empty_split_is_no_benchmark(tmp_path, samosa_home):
     source = load(Benchmarks, "benchmarks", sets=[f"mmlu.path={tmp_path}"]).mmlu
     with pytest.raises(BadInput, match="mmlu test has no rows"):
         read(Place("mmlu", source, "all", "test", False), dict, again="again")
+
+
+@pytest.mark.parametrize(("right", "n", "target", "said"), [
+    (5712, 14042, 0.4, "MMLU > 40% needs >= 5,713 of 14,042: not shown (5,712)"),
+    (5713, 14042, 0.4, "MMLU > 40% needs >= 5,713 of 14,042: shown (5,713)"),
+    (690, 1319, 0.5, "MMLU > 50% needs >= 690 of 1,319: shown (690)"),
+    (4, 4, 0.4, "MMLU > 40% needs >= 4 of 4: shown (4)"),
+    (3, 3, 0.4, "MMLU > 40% cannot be shown by 3 questions at 95% confidence"),
+])  # fmt: skip
+def test_a_claim_says_the_count_it_needs(right, n, target, said):
+    assert claim("MMLU", Counted(right, n), target, confidence=0.95) == said
