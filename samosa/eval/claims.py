@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from samosa.eval import phrases
 
 
+FARTHEST = 300  # characters before a candidate that say anything of it
+
+
 @dataclass(frozen=True)
 class Mention:
     """A place where a candidate stands."""
@@ -85,8 +88,9 @@ def alternatives(text: str, start: int, end: int) -> bool:
 
 def _sentence(text: str, start: int) -> str:
     """The sentence before a place."""
-    ends = [match.end() for match in phrases.SENTENCE.finditer(text, 0, start)]
-    return text[ends[-1] if ends else 0 : start]
+    far = max(0, start - FARTHEST)
+    ends = [match.end() for match in phrases.SENTENCE.finditer(text, far, start)]
+    return text[ends[-1] if ends else far : start]
 
 
 def _clause(text: str, start: int) -> str:
