@@ -1,7 +1,7 @@
 """One side of the judging measurement: `python -m benchmarks._eval MODEL-SIDE SEED`.
 
 Turns: 300 different greedy requests, a system text of 64 tokens in front of questions of 16 to 64, answers of up to
-12 to 52 tokens; `batched` answers all of them in one engine, `alone` a third of them (seed modulo 3) one after the
+8 to 32 tokens; `batched` answers all of them in one engine, `alone` a third of them (seed modulo 3) one after the
 other in an engine of one row. Choices: questions with a context of 512 tokens and four choices of 1 to 12; `shared` is
 `score`, `apart` reads each question's four choices as four whole rows, the head on the choices alone.
 """
@@ -32,10 +32,10 @@ CONFIGS = {
     ),
 }
 PARTS = 3
-REQUESTS, SYSTEM, LONGEST = 300, 64, 64 + 64 + 52
-ROWS = {"tiny": 100, "d6": 100}
-QUESTIONS = {"tiny": 48, "d6": 12}
-CONTEXT, CHOICES, CHECKED = 512, 4, 3
+REQUESTS, SYSTEM, LONGEST = 300, 64, 64 + 64 + 32
+ROWS = 100
+QUESTIONS = {"tiny": 24, "d6": 8}
+CONTEXT, CHOICES, CHECKED = 512, 4, 1
 
 
 def new_model(name: str) -> GPT:
@@ -55,13 +55,13 @@ def requests(vocabulary: int, seed: int) -> list[Request]:
     draw = random.Random(seed)
     system = draw.choices(range(vocabulary), k=SYSTEM)
     questions = [draw.choices(range(vocabulary), k=draw.randint(16, 64)) for _ in range(REQUESTS)]
-    return [Request([*system, *question], max_tokens=draw.randint(12, 52)) for question in questions]
+    return [Request([*system, *question], max_tokens=draw.randint(8, 32)) for question in questions]
 
 
-def turns(model: GPT, tokenizer: Tokenizer, name: str, side: str, seed: int) -> dict[str, Any]:
+def turns(model: GPT, tokenizer: Tokenizer, side: str, seed: int) -> dict[str, Any]:
     """Seconds a request, tokens, and what was said as a hash of each third of the requests."""
     asked = requests(256, seed // PARTS)
-    rows = ROWS[name] if side == "batched" else 1
+    rows = ROWS if side == "batched" else 1
     engine = Engine(model, tokenizer, toolbox=None, rows=rows, max_length=LONGEST)
     engine.run(asked[:2])  # what is lazy
     part = seed % PARTS
@@ -78,11 +78,11 @@ def turns(model: GPT, tokenizer: Tokenizer, name: str, side: str, seed: int) -> 
     }
 
 
-def choices(model: GPT, tokenizer: Tokenizer, name: str, side: str, seed: int) -> dict[str, Any]:
+def choices(model: GPT, tokenizer: Tokenizer, side: str, seed: int, questions: int) -> dict[str, Any]:
     """Seconds a question, and how far the two sides' log-probabilities of CHECKED of them differ."""
     draw = random.Random(seed // PARTS)
     items: list[Item] = []
-    for _ in range(QUESTIONS[name]):
+    for _ in range(questions):
         context = draw.choices(range(256), k=CONTEXT)
         items += [(context, draw.choices(range(256), k=draw.randint(1, 12))) for _ in range(CHOICES)]
     for these in (items[:CHOICES], items):  # the first time for what is lazy
@@ -94,7 +94,7 @@ def choices(model: GPT, tokenizer: Tokenizer, name: str, side: str, seed: int) -
         seconds = time.perf_counter() - began
     some = items[: CHECKED * CHOICES]
     off = max(abs(a.logprob - b) for a, b in zip(score(model, tokenizer, some), apart(model, some), strict=True))
-    return {"seconds": seconds / QUESTIONS[name], "difference": off}
+    return {"seconds": seconds / questions, "difference": off}
 
 
 @torch.inference_mode()
@@ -116,8 +116,9 @@ def apart(model: GPT, items: list[Item]) -> list[float]:
 
 def main(name: str, side: str, seed: int) -> dict[str, Any]:
     model, tokenizer = new_model(name), load_tokenizer(Path(ROOT) / "tests" / "golden" / "tokenizer")
-    measure = turns if side in ("batched", "alone") else choices
-    return measure(model, tokenizer, name, side, seed)
+    if side in ("batched", "alone"):
+        return turns(model, tokenizer, side, seed)
+    return choices(model, tokenizer, side, seed, QUESTIONS[name])
 
 
 if __name__ == "__main__":
