@@ -113,7 +113,7 @@ def several_of_them(rng: random.Random) -> Drawn:
     slots, system = fresh(rng, between(a=(6, 48), b=(3, 12))), either_system(rng)
     ask = rng.choice(["What do {b} of them cost, in dollars?", "How many dollars are {b} of those?"]).format(**slots)
     told = f"One {rng.choice(GOODS)} costs ${slots['a']}."
-    turns = talk(system, told, "All right.", *rng.choice(BETWEEN), ask)
+    turns = talk(system, told, "All right.", ask)
     gold = Gold(tool=None, value=Decimal(slots["a"] * slots["b"]), may_call=CALCULATOR)
     return Drawn(turns=turns, gold=gold, system=system)
 
@@ -180,7 +180,7 @@ def who_runs_it(rng: random.Random) -> Drawn:
     system, firm, who = either_system(rng), name_of(rng, "company"), name_of(rng, "person")
     price = f"{rng.randint(3, 400)}.{rng.randint(11, 99)}"
     found = looked_up(f"{firm} share price", f"{firm} trades at ${price}.", f"A share of {firm} costs ${price}.")
-    ask = rng.choice(["And who is its CEO now?", "Which person runs that company these days?"])
+    ask = rng.choice(["Back to that company: who is its CEO now?", "Which person runs the company I asked about?"])
     turns = (f"What does a share of {firm} cost today?", found, *rng.choice(BETWEEN), ask)
     return searched(system, turns, firm, f"{firm} is run by its CEO, {who}.", who)
 
@@ -277,7 +277,10 @@ def take_off_the_list(rng: random.Random) -> Drawn:
 def cheaper_one(rng: random.Random) -> Drawn:
     system, (one, other) = either_system(rng), rng.sample(GOODS, 2)
     low, high = sorted(rng.sample(range(6, 90), 2))
-    between_, ask = rng.choice(BETWEEN), rng.choice(["Which of the two is cheaper?", "Which one costs less?"])
+    between_, ask = (
+        rng.choice(BETWEEN),
+        rng.choice(["Back to my two things: which is cheaper?", "Which of my two things costs less?"]),
+    )
 
     def side(cheap: str, dear: str) -> Drawn:
         prices = {cheap: low, dear: high}
@@ -289,16 +292,10 @@ def cheaper_one(rng: random.Random) -> Drawn:
 
 
 def his_and_hers(rng: random.Random) -> Drawn:
-    system, (sister, brother) = either_system(rng), (rng.choice(SISTERS), rng.choice(BROTHERS))
-    jobs = rng.sample(JOBS, 2)
-    told = f"My sister {sister} is a {jobs[0]}, my brother {brother} is a {jobs[1]}."
-    ask, right = rng.choice([("What is her job?", 0), ("What is his job?", 1)])
-    turns = (
-        told,
-        f"So {sister} and {brother} both work.",
-        *rng.choice(BETWEEN),
-        f"About my {'brother' if right else 'sister'}: {ask}",
-    )
+    system, people, jobs = either_system(rng), (rng.choice(SISTERS), rng.choice(BROTHERS)), rng.sample(JOBS, 2)
+    told = f"My sister {people[0]} is a {jobs[0]}, my brother {people[1]} is a {jobs[1]}."
+    right, ask = rng.choice([(0, "About my sister: what is her job?"), (1, "About my brother: what is his job?")])
+    turns = (told, f"So {people[0]} and {people[1]} both work.", *rng.choice(BETWEEN), ask)
     return asked_again(system, *turns, is_=jobs[right], rivals=(jobs[1 - right],))
 
 
