@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,12 @@ from samosa import console, home
 from samosa.chat.prompts import without_system
 from samosa.config import Options, load
 from samosa.errors import BadInput, NotReady
-from samosa.eval import guards, judge, record
+from samosa.eval import judge, record
 from samosa.eval.checks import Sample
-from samosa.eval.gate import EXIT_CODES, Outcome
-from samosa.eval.guards import Drift
 from samosa.eval.judge import Judge, Matchup, Opinion, Purse
-from samosa.eval.settings import JudgeLimits, Pairwise, PairwiseEvaluation
+from samosa.eval.pairwise import came_to
+from samosa.eval.settings import Pairwise, PairwiseEvaluation
 from samosa.eval.turns import Plan
-from samosa.eval.win_rate import WinRate, win_rate
 from samosa.phases import asking
 from samosa.phases.init import on_disk
 from samosa.phases.judging import checked, short
@@ -31,23 +29,6 @@ SHOWN = 2  # pairs of each kind
 COLUMNS = ("judge", "pairs", "won", "decided by the order", "unreadable")
 GUARDS = ("guard", "champion", "now", "allowed", "")
 WHO = {"user": "User", "assistant": "Assistant"}
-
-
-@dataclass(frozen=True)
-class Guard:
-    """One symptom, of the champion and now."""
-
-    name: str
-    before: float
-    after: float
-    limit: float
-    """The last value that is allowed now."""
-    floor: bool
-    """Whether less than the limit is not allowed; else more is not."""
-
-    @property
-    def held(self) -> bool:
-        return self.after >= self.limit if self.floor else self.after <= self.limit
 
 
 def run(options: Options, ref: home.CheckpointRef, *, seed: int | None) -> int:
@@ -71,7 +52,10 @@ def run(options: Options, ref: home.CheckpointRef, *, seed: int | None) -> int:
         raise BadInput("no conversation was completed by both models", hint="samosa eval --suite full says why")
     _within_budget(sum(one.estimate(matchups) for one in judges), cfg.judge)
     found = judge.opinions(matchups, judges, cfg.judge.at_once, progress=_progress(matchups, judges, purse))
-    line = _line(ref, champion, cfg, plan, own, other, matchups, found)
+    path = home.run_dir(ref.tag) / "eval" / f"{SUITE}-{plan.seed}-{ref.kind}-{ref.step:06d}.jsonl"
+    _write(path, matchups, found)
+    line = _line(ref, champion, cfg, plan, own, other) | came_to(matchups, found, cfg.judge)
+    line |= {"pairs_file": str(path.relative_to(home.root())), "pairs_sha256": home.sha256_file(path)}
     line |= {"dollars": round(purse.spent, 6), "seconds": round(time.monotonic() - started, 2)}
     record.append(line)
     if options.json:
@@ -97,7 +81,8 @@ def planned(cfg: PairwiseEvaluation, seed: int) -> Plan:
         raise BadInput(
             f"judge.categories names {unknown[0]}, which is no category", hint=f"have: {', '.join(CATEGORIES)}"
         )
-    drawn = full_suite(seed=seed, per_category=cfg.judge.per_category, counts={})
+    others: dict[str, int] = {name: 1 for name in CATEGORIES if name not in cfg.judge.categories}
+    drawn = full_suite(seed=seed, per_category=cfg.judge.per_category, counts=others)
     probes = [probe for probe in drawn if probe.category in cfg.judge.categories]
     gate = cfg.gate.model_copy(update={"temperature": cfg.judge.temperature})
     return Plan(SUITE, f"judge-{suite_hash(probes)}", probes, gate, seed)
@@ -133,29 +118,6 @@ def _champion(settings: Pairwise, ref: home.CheckpointRef) -> home.CheckpointRef
     return on_disk(settings.champion)
 
 
-def outcome(rate: WinRate, unreadable: float, held: Sequence[Guard], settings: Pairwise) -> Outcome:
-    """A guard that did not hold fails: what it watches is how a model comes to be preferred for nothing."""
-    if unreadable > settings.malformed:
-        return Outcome.BROKEN
-    if rate.interval[1] < settings.win_rate or not all(guard.held for guard in held):
-        return Outcome.FAILED
-    return Outcome.PASSED if rate.interval[0] >= settings.win_rate else Outcome.INCONCLUSIVE
-
-
-def guarded(drift: Drift, limits: JudgeLimits) -> list[Guard]:
-    """The guards' numbers beside what is allowed."""
-    before, after = drift.before, drift.after
-    longest = limits.length_ratio
-    rise = before.question_rate + limits.question_rise
-    return [
-        Guard("median words", before.median_words, after.median_words, before.median_words * longest, False),
-        Guard("words of long answers", before.p90_words, after.p90_words, before.p90_words * longest, False),
-        Guard("distinct-2", before.distinct_2, after.distinct_2, before.distinct_2 - limits.distinct_drop, True),
-        Guard("openers, bits", before.opener_bits, after.opener_bits, before.opener_bits - limits.opener_drop, True),
-        Guard("ends on a question", before.question_rate, after.question_rate, rise, False),
-    ]
-
-
 def _line(
     ref: home.CheckpointRef,
     champion: home.CheckpointRef,
@@ -163,17 +125,10 @@ def _line(
     plan: Plan,
     own: asking.Asked,
     other: asking.Asked,
-    matchups: Sequence[Matchup],
-    found: Sequence[Sequence[Opinion]],
 ) -> dict[str, Any]:
-    """The record of a comparison, its pairs on disk."""
-    scores = [[said.score for said in some] for some in found]
-    judged = [(one, [score for score in some if score is not None]) for one, some in zip(matchups, scores, strict=True)]
-    counted = [(one, sum(some) / len(some)) for one, some in judged if some]
-    unreadable = sum(score is None for some in scores for score in some) / sum(map(len, scores))
-    opening = record.about(
-        ref, weights_sha256=own.weights_sha256, tokenizer_hash=own.tokenizer_hash, facts=own.facts
-    ) | {
+    """The record of a comparison, but for what it came to."""
+    opening = record.about(ref, weights_sha256=own.weights_sha256, tokenizer_hash=own.tokenizer_hash, facts=own.facts)
+    return opening | {
         "suite": SUITE,
         "suite_hash": plan.suite_hash,
         "seed": plan.seed,
@@ -181,47 +136,7 @@ def _line(
         "judge": cfg.judge.model_dump(mode="json"),
         "champion": champion.name,
         "champion_weights_sha256": other.weights_sha256,
-        "judges": [_by_judge(number, found) for number in range(len(cfg.judge.judges))],
-        "unreadable": round(unreadable, 6),
-        "pairs": len(counted),
         "asked": own.tries + other.tries,
-    }
-    path = home.run_dir(ref.tag) / "eval" / f"{SUITE}-{plan.seed}-{ref.kind}-{ref.step:06d}.jsonl"
-    _write(path, matchups, found)
-    opening |= {"pairs_file": str(path.relative_to(home.root())), "pairs_sha256": home.sha256_file(path)}
-    if not counted:
-        return opening | {"outcome": Outcome.BROKEN.value, "exit_code": EXIT_CODES[Outcome.BROKEN]}
-    rate = win_rate(
-        [score for _, score in counted],
-        [len(one.own) for one, _ in counted],
-        [len(one.other) for one, _ in counted],
-        [one.template for one, _ in counted],
-        confidence=cfg.judge.confidence,
-    )
-    held = guarded(guards.drift([one.other for one in matchups], [one.own for one in matchups]), cfg.judge.limits)
-    decided = outcome(rate, unreadable, held, cfg.judge)
-    return opening | {
-        "win_rate": round(rate.rate, 6),
-        "interval": [round(end, 6) for end in rate.interval],
-        "raw_win_rate": round(rate.raw, 6),
-        "raw_interval": [round(end, 6) for end in rate.raw_interval],
-        "length_worth": round(rate.length_worth, 6),
-        "guards": [asdict(guard) | {"held": guard.held} for guard in held],
-        "outcome": decided.value,
-        "exit_code": EXIT_CODES[decided],
-    }
-
-
-def _by_judge(number: int, found: Sequence[Sequence[Opinion]]) -> dict[str, Any]:
-    """One judge's part: alone it decides nothing, but a taste of its own shows."""
-    said = [some[number] for some in found]
-    scores = [one.score for one in said if one.score is not None]
-    return {
-        "name": said[0].judge,
-        "pairs": len(scores),
-        "win_rate": round(sum(scores) / len(scores), 6) if scores else None,
-        "by_order": sum(one.score is not None and one.first != one.second for one in said),
-        "unreadable": len(said) - len(scores),
     }
 
 
