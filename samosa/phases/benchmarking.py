@@ -18,6 +18,7 @@ from samosa.eval.benchmarks.parts import Loaded, Part
 from samosa.eval.benchmarks.result import Counted
 from samosa.eval.benchmarks.seen import Seen, training_split
 from samosa.eval.benchmarks.settings import SUITES, Benchmarks, Suite
+from samosa.eval.benchmarks.solving import Broken
 from samosa.phases import asking
 from samosa.phases.benchmark_work import Work, scored
 from samosa.phases.command import flags_of
@@ -27,16 +28,13 @@ __all__ = ["SUITES", "run"]
 TITLES: dict[Suite, str] = {"core": "CORE", "mmlu": "MMLU", "arc": "ARC", "gsm8k": "GSM8K"}
 COUNTING = ("suite_hash", "right", "n", "rate", "interval", "samples", "samples_sha256")
 """What a line of the record says of the part that counts, as lines of other suites do."""
-BROKEN = 30
-"""The exit code where the harness, not the model, failed: there is no result."""
 
 
 def run(options: Options, name: str, *, seed: int | None = None) -> int:
-    """Score the checkpoint `options.tag` by the suite `name`, show the result and keep it; 0, or 30 where the harness
-    broke.
+    """Score the checkpoint `options.tag` by the suite `name`, show the result and keep it; 0 whatever it is.
 
     What was scored before is not scored again (--redo does). Raises BadInput for settings that do not fit, NotReady
-    where questions or weights are not to be had.
+    where questions or weights are not to be had, and Broken (exit 30) where the harness failed, never the model.
     """
     assert options.tag is not None, "the command asks for one"
     suite = cast(Suite, name)
@@ -58,12 +56,13 @@ def run(options: Options, name: str, *, seed: int | None = None) -> int:
         line = _measured(work, facts, loaded, nproc=options.nproc, redo=options.redo)
     except SamosaError:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever broke the engine, the model is not to blame for it
+    except Exception as error:
         console.warn(traceback.format_exc().rstrip())
         what = f"{type(error).__name__}: {error}"
-        console.say(f"{ref.name}: the harness broke, there is no result: {what} (exit {BROKEN})")
-        console.say(f"next: mend what failed above, then {again}   (it goes on where it stopped)")
-        return BROKEN
+        raise Broken(
+            f"{ref.name}: the harness broke, there is no result: {what}",
+            hint=f"mend what failed above, then {again}   (it goes on where it stopped)",
+        ) from error
     line["seconds"] = round(time.monotonic() - started, 2)
     record.append(line)
     _show(ref, cfg, loaded, line, everything=options.verbose > 0)
