@@ -20,7 +20,7 @@ THIN = re.compile("(?<=[0-9])[\u00a0\u2009\u202f](?=[0-9]{3}(?![0-9]))")
 FALLING = re.compile(r"\b(?:decreas|declin|drop|fell|fall|down|lower|loss|lost|reduc|shr[aiu]nk|negative|minus)")
 _TERM = r"[$]?[0-9.][0-9,]*(?:\.[0-9]+)? ?%?"
 _SIDE = rf"[($]*{_TERM}\)*(?: ?(?:[-+*/×÷−^x]|times|plus|minus|divided by|of) ?[($]*{_TERM}\)*){{0,12}}"
-EQUATION = re.compile(rf"{_SIDE}(?: ?= ?\**{_SIDE})+(?! ?[a-z°])")
+EQUATION = re.compile(rf"{_SIDE}(?: ?= ?\**{_SIDE})+(?![0-9]|[.,][0-9]| ?[a-z°])")
 LATEX = tuple(
     (re.compile(pattern), usual)
     for pattern, usual in (

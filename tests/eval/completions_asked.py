@@ -30,6 +30,8 @@ ASKED: tuple[tuple[str, dict[str, object], tuple[tuple[str, bool], ...]], ...] =
         (
             ("Mina has 33 pencils left.", True),
             ("4 × 12 = 48; 48 - 15 = 33", True),
+            ("4 × 12 = 48, and 48 - 15 = 33 pencils.", True),
+            ("48 - 15 = 33 pencils", True),
             ("She started with 48 pencils and gave away 15, leaving 33.", True),
             ("48 pencils minus 15 pencils is 33 pencils.", True),
             ("She has 48 pencils.", False),
