@@ -11,8 +11,8 @@ from torch import Tensor
 
 from samosa.errors import SamosaError
 
-# Logits of one row that were computed in different batches differed by at most 8 eps of the largest (tiny and d6-like
-# models, random and trained, fp32, two CPUs of one kind); what is closer than this counts as undecided.
+# Logits of one row in batches of different sizes differed by at most 8 eps of the largest (tiny and d6-like models,
+# random and trained, fp32, one kind of CPU); what is closer than this counts as undecided.
 ROUNDING = 128
 BLOCK = 64  # logits
 GAMMA = np.uint64(0x9E3779B97F4A7C15)  # SplitMix64: Steele, Lea & Flood 2014, fig. 17

@@ -19,10 +19,11 @@ from samosa.model.decode import BranchStep, CacheStep
 from samosa.model.gpt import GPT
 from samosa.model.prefixes import families
 
-# Places of one batch, continuations and padding included: they bound the cache and the activations. On two cores more
-# than about 2,000 no longer fit the caches between processor and memory: a tiny model took 30 % longer at 8,000.
+# Places that one batch reads, padding included: they bound the activations. On two cores more than about 2,000 no
+# longer fit the caches between processor and memory: a tiny model took 30 % longer at 8,000.
 BATCH_TOKENS_CPU = 2_048
 BATCH_TOKENS_GPU = 32_768
+HELD = 4  # times as many may be held in the key-value cache, where rows share a beginning
 BRANCH_TOKENS = 512  # of one row's continuations: beyond that, masked work costs more than another row
 LOGITS = 1 << 24  # numbers of logits held at a time: 64 MB in fp32
 
@@ -82,7 +83,7 @@ def scores(
         if family.prefix:
             prefix = KVCache(model.config, 1, family.prefix, dtype=model.dtype, device=model.device)
             _read_rows(model, [members[0].context[: family.prefix]], prefix, pad)
-        for batch in _batches(members, batch_tokens):
+        for batch in _batches(members, family.prefix, batch_tokens):
             yield from _score_batch(model, items, batch, _cache(model, batch, prefix), family.prefix, pad)
 
 
@@ -101,14 +102,15 @@ def _rows(items: Sequence[Item]) -> list[_Row]:
     return rows
 
 
-def _batches(rows: list[_Row], batch_tokens: int) -> Iterator[list[_Row]]:
-    """Rows that are read together, the longest first; at least one."""
+def _batches(rows: list[_Row], prefix: int, batch_tokens: int) -> Iterator[list[_Row]]:
+    """Rows that are read together behind their prefix, the longest first; at least one."""
     rows = sorted(rows, key=lambda row: (len(row.context), row.size), reverse=True)
     batch: list[_Row] = []
     widest = 0
     for row in rows:
         widest = max(widest, row.size)
-        if batch and (len(batch) + 1) * (len(batch[0].context) + widest) > batch_tokens:
+        held = len((batch or [row])[0].context) + widest
+        if batch and max(held - prefix, held / HELD) * (len(batch) + 1) > batch_tokens:
             yield batch
             batch, widest = [], row.size
         batch.append(row)
