@@ -80,15 +80,20 @@ def test_only_the_answer_span_is_read(golden):
     turn, tokenizer = finished(
         golden, "<think>#### 1</think>", "First 2", CALL, calculate("1+2"), CALLED, b"3", "so #### 4"
     )
-    assert read_answer(turn, tokenizer, 16) == ("so #### 4", True)
+    assert read_answer(turn, tokenizer) == ("so #### 4", True)
     turn, tokenizer = finished(golden, "<think>it is #### 1", reason="length")
-    assert read_answer(turn, tokenizer, 16) == ("", False)
+    assert read_answer(turn, tokenizer) == ("", False)
+    turn, tokenizer = finished(golden, "It is #### 1</think>", "so 4")
+    assert read_answer(turn, tokenizer) == ("so 4", True), "the tag was not opened, and yet it closes thinking"
+    called = CALL, calculate("1+2"), CALLED, b"3"
+    turn, tokenizer = finished(golden, "3 more: ", *called, " makes 4,", *called, " and 5")
+    assert read_answer(turn, tokenizer) == ("and 5", True)
 
 
 def test_a_turn_that_the_engine_broke_off_is_no_wrong_answer(golden):
     turn, tokenizer = finished(golden, "so", reason="context")
     with pytest.raises(Broken) as error:
-        read_answer(turn, tokenizer, 16)
+        read_answer(turn, tokenizer)
     assert error.value.exit_code == 30
 
 

@@ -98,25 +98,33 @@ def _request(problem: Problem, prompt: list[int], vote: int, settings: Gsm8k, ga
     )
 
 
-def read_answer(turn: Finished, tokenizer: Tokenizer, max_calls: int) -> tuple[str, bool]:
-    """The answer span of a turn (behind thinking, calls and results), and whether the turn came to its end.
+def read_answer(turn: Finished, tokenizer: Tokenizer) -> tuple[str, bool]:
+    """The answer span of a turn, which is what it says behind thinking, calls and results, and whether it came to its
+    end. Thinking that is not closed has no answer behind it; what stands before a lone </think> is thinking.
 
     Raises Broken where it was not the model that ended the turn.
     """
     if turn.reason not in ("end", "length"):
         hint = "run it again; it goes on where it stopped"
         raise Broken(f"the engine ended a turn by itself: {turn.reason}", hint=hint)
-    verdict = grammar.read_ids(turn.ids, tokenizer, max_calls=max_calls)
-    return verdict.answer, turn.reason == "end"
+    said: list[str] = []
+    thinking = False
+    for event in grammar.events_from_ids(turn.ids, tokenizer):
+        match event.kind:
+            case "think_open" | "think_close" | "call" | "result":
+                said, thinking = [], event.kind == "think_open"
+            case "text" if not thinking:
+                said.append(event.text)
+    return "".join(said).strip(), turn.reason == "end"
 
 
 def _line(
     place: int, problem: Problem, turn: Finished, sampled: Sequence[Finished], tokenizer: Tokenizer, settings: Gsm8k
 ) -> Line:
-    answer, ended = read_answer(turn, tokenizer, settings.max_calls)
+    answer, ended = read_answer(turn, tokenizer)
     found = {"strict": gsm8k.strict(answer), "flexible": gsm8k.flexible(answer, ended=ended)}
     if sampled:
-        read = [read_answer(one, tokenizer, settings.max_calls) for one in sampled]
+        read = [read_answer(one, tokenizer) for one in sampled]
         votes = [gsm8k.flexible(text, ended=whole) for text, whole in read]
         found[f"maj@{len(sampled)}"] = gsm8k.majority(votes)
     right = {name: float(value == problem.gold) for name, value in found.items()}
