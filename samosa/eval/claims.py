@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from samosa.eval import phrases
 
-
 FARTHEST = 300  # characters before a candidate that say anything of it
 
 
@@ -36,7 +35,9 @@ def fault(text: str, mentions: Sequence[Mention], question: str, *, strict: bool
     right = [one for one in mentions if one.right]
     if not right:
         return "is not said"
-    live = [one for one in right if _denied(text, one, strict=strict) is None and not _echoed(text, one, question)]
+    copied = any(_copied(text, one, question) for one in mentions if not one.right)
+    asked = question if copied else _asking(question)
+    live = [one for one in right if _denied(text, one, strict=strict) is None and not _copied(text, one, asked)]
     if not live:
         return next((why for one in right if (why := _denied(text, one, strict=strict))), "only repeats the question")
     wrong = [one for one in mentions if not one.right and _denied(text, one, strict=False) is None]
@@ -131,7 +132,13 @@ def _denied(text: str, one: Mention, *, strict: bool) -> str | None:
     return None
 
 
-def _echoed(text: str, one: Mention, question: str) -> bool:
+def _asking(question: str) -> str:
+    """The sentences of a question that ask, where some do: what the others tell may be told again."""
+    asking = [sentence for sentence in re.split(r"(?<=[.!?])\s+|\n", question) if sentence.endswith("?")]
+    return " ".join(asking) or question
+
+
+def _copied(text: str, one: Mention, question: str) -> bool:
     """Whether a mention stands in three words or more of the question."""
     if not one.in_question:
         return False

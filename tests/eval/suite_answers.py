@@ -131,6 +131,25 @@ def _letters(question):
     return f"{letter}ab, {letter}elo, {letter}imi"
 
 
+GROUPS = (
+    "dog horse tiger rabbit sheep monkey donkey lion",
+    "apple banana mango pear grape cherry papaya lemon",
+    "hammer saw screwdriver pliers wrench chisel drill",
+    "red blue green yellow purple pink brown",
+    "shirt scarf glove jacket sock hat skirt",
+)
+
+
+def _odd_one(question):
+    words = _find(r": (.*?)[?]", question)[0].split(", ")
+    kinds = [next(number for number, group in enumerate(GROUPS) if word in group.split()) for word in words]
+    return next(word for word, kind in zip(words, kinds, strict=True) if kinds.count(kind) == 1)
+
+
+def _no_sweet(question):
+    return _find(r"\b(dal|raita|naan|dosa|biryani|pakora)\b", question)[0].capitalize()
+
+
 # By template, for those whose answer has a form: the right answer from the words of the question.
 FORMS = {
     "chat_format/bullets": _dashes,
@@ -172,6 +191,8 @@ FORMS = {
     "creative/question-back": _said("Is this {}?", r"(?:in|gates of) ([A-Z][\w ]*?)[.?]"),
     "no_tool/alphabet": _alphabet,
     "no_tool/spell": lambda q: "-".join(_quoted(q)),
+    "no_tool/odd-one-out": _odd_one,
+    "india/odd-dish": _no_sweet,
     "no_tool/mail-address": _mail,
     "identity/yes-or-no": lambda q: "Yes, he did." if "Manmohan" in q else "No.",
     "artefacts/months": _months,

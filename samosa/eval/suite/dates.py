@@ -130,7 +130,7 @@ def leap_year(rng: random.Random) -> Drawn:
     leap = rng.choice([year for year in range(1904, 2097) if calendar.isleap(year)])
     years = [leap, *rng.sample([year for year in range(1901, 2099) if not calendar.isleap(year)], 2)]
     shuffled = rng.sample(years, 3)
-    ask = _ask(rng, "Which of the years {a}, {b} and {c} is a leap year?",
+    ask = _ask(rng, "Which of these is a leap year: {a}, {b} or {c}?",
                "One of these years has a February 29: {a}, {b}, {c}. Which one?",
                **dict(zip("abc", shuffled, strict=True)))  # fmt: skip
     return one_of(ask, str(leap), tuple(map(str, shuffled)))

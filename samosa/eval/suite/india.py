@@ -143,13 +143,9 @@ def sweet_or_savoury(rng: random.Random) -> Drawn:
 def odd_dish(rng: random.Random) -> Drawn:
     sweets, other = rng.sample(SWEETS, 3), rng.choice(["dal", "raita", "naan", "dosa", "biryani", "pakora"])
     listed = rng.sample([*sweets, other], 4)
-    ask = rng.choice(
-        [
-            "Which of these is no sweet: {}, {}, {} or {}?",
-            "Three of these are desserts: {}, {}, {}, {}. Which one isn't?",
-        ]
-    )
-    return _drawn(rng, ask.format(*listed), answer_is=(other,), rivals=tuple(sweets))
+    ask = rng.choice(["Which of these is no sweet: {}, {}, {} or {}? Answer with its name only.",
+                      "Three of these are desserts: {}, {}, {}, {}. Just name the one that isn't."])  # fmt: skip
+    return _drawn(rng, ask.format(*listed), matches=(rf"\A\W*{other}\W*\Z",))
 
 
 def indian_time(rng: random.Random) -> Drawn:

@@ -162,8 +162,9 @@ def odd_one_out(rng: random.Random) -> Drawn:
     group, other = rng.sample(sorted(GROUPS), 2)
     words, odd = rng.sample(GROUPS[group].split(), 3), rng.choice(GROUPS[other].split())
     listed = rng.sample([*words, odd], 4)
-    ask = rng.choice(["Which word does not belong with the others: {}?", "Which is the odd one out: {}?"])
-    return _is(ask.format(", ".join(listed)), odd, *words)
+    ask = rng.choice(["Which word does not belong with the others: {}? Answer with that word only.",
+                      "Which is the odd one out: {}? Give me just the word."])  # fmt: skip
+    return _plain(ask.format(", ".join(listed)), matches=(rf"\A\W*{odd}\W*\Z",))
 
 
 def spell(rng: random.Random) -> Drawn:
