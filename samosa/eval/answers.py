@@ -3,14 +3,15 @@
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal, InvalidOperation
 
 from samosa.chat.calculator import CalculatorError, evaluate
-from samosa.eval import claims
+from samosa.eval import claims, questions
 from samosa.eval.claims import Mention
 from samosa.eval.moments import moment_of, moments
 from samosa.eval.numbers import CURRENCY, MINUS, Number, numbers, read, same_in
-from samosa.eval.units import UNITS, Unit, units_in
+from samosa.eval.questions import Due
 
 __all__ = ["contains", "find", "numbers", "plain", "says", "says_value", "shows_value"]
 
@@ -35,12 +36,6 @@ LATEX = tuple(
     )
 )
 """Mathematics as models set it, and as it reads."""
-PURE = re.compile(
-    r"(?:[-+*/×÷−^=()?.,:%]|[0-9]|\s|\b(?:what|what's|is|are|calculate|compute|evaluate|work|out|solve|find|please|the|product|"
-    r"sum|difference|quotient|result|of|and|times|multiplied|multiply|by|plus|minus|add|subtract|from|divided|divide|how|"
-    r"much|does|equals?|equal|to|x)\b)+"
-)
-"""A question of numbers alone: its answer has no unit."""
 SPOKEN = (
     ("times", "*"),
     ("plus", "+"),
@@ -138,35 +133,38 @@ def says(text: str, needle: str, question: str, *, rivals: Sequence[str] = (), s
 
 
 def says_value(text: str, value: Decimal, tolerance: Decimal, question: str, *, unit: str | None = None) -> str | None:
-    """Why `text` does not claim a number that is `value` in its unit, or None.
-
-    Without a `unit`, the currency of the question is the unit where it has just one. A unit may be left out where the
-    question names it, and a number without one always may where no unit is given.
-    """
+    """Why `text` does not claim a number that is `value` in the unit that is due (questions.due), or None."""
     text, question = plain(text), plain(question)
-    due = UNITS.get(plain(unit)) if unit else _currency(question)
-    asked = set(_values(question))
+    due, asked = questions.due(question, unit and plain(unit)), set(_values(question))
     mentions, strange = [], False
     for one in read(text):
-        right = _right(one, value, tolerance, text)
-        if due is not None and one.unit is not None and one.unit != due:
-            converted = same_in(one, due)
-            strange = strange or (right and converted is None)
-            right = converted is not None and abs(converted - value) <= min(tolerance, abs(value) * Decimal("0.005"))
-            if one.unit.kind == "percent" and not unit and _asks_percent(question):
-                right = _right(one, value, tolerance, text)
-        elif (due is None and not unit and one.unit is not None and right and PURE.fullmatch(question)) or (
-            due is not None and unit and one.unit is None and right and due not in _named_units(question)
-        ):
+        number = replace(one, value=one.value.scaleb(-due.power), decimals=one.decimals + due.power)
+        right = any(_right(each, value, tolerance, text) for each in {one, number if one.decimals < 0 else one})
+        if right and not _in_unit(one, due):
             right, strange = False, True
-        if right and "/" in text[one.start : one.end] and re.match(r"\s*=", text[one.end :]):
+        if due.unit is not None and one.unit not in (None, due.unit):
+            converted = same_in(one, due.unit)
+            right = right or (converted is not None and _close(converted, value, tolerance))
+        if "/" in text[one.start : one.end] and re.match(r"\s*=", text[one.end :]):
             right = False  # 300/60 = 5 minutes
-        near = not right and _rounded(one, value)
-        if not near:
+        if right or not _rounded(one, value):
             mentions.append(Mention(one.start, one.end, right, one.value in asked, number=True, quantity=_kind(one)))
     if fault := claims.fault(text, mentions, question):
         return "has another unit, or none" if strange and fault == "is not said" else fault
     return _wrong_equation(text, value, tolerance)
+
+
+def _in_unit(one: Number, due: Due) -> bool:
+    """Whether a number has the unit that is due, or leaves it out where it may."""
+    if one.unit is None:
+        return not due.needed
+    if due.bare:
+        return False
+    return due.unit in (None, one.unit) or (due.percent and one.unit.kind == "percent")
+
+
+def _close(converted: Decimal, value: Decimal, tolerance: Decimal) -> bool:
+    return abs(converted - value) <= min(tolerance, abs(value) * Decimal("0.005"))
 
 
 def _right(one: Number, value: Decimal, tolerance: Decimal, text: str) -> bool:
@@ -222,23 +220,3 @@ def _stands(text: str, needle: str) -> bool:
 
 def _kind(one: Number) -> str:
     return one.unit.kind if one.unit else ""
-
-
-def _named_units(question: str) -> set[Unit]:
-    """The units that a question names, years where it asks for an age."""
-    ages = {UNITS["years"]} if re.search(r"\bold(?:er)?\b|\bage\b", question) else set()
-    return units_in(question) | ages
-
-
-def _currency(question: str) -> Unit | None:
-    """The one currency that a question names."""
-    money = {unit for unit in units_in(question) if unit.kind.startswith("money") and unit.scale == 1}
-    return money.pop() if len(money) == 1 else None
-
-
-def _asks_percent(question: str) -> bool:
-    """Whether a question about money may be answered in percent."""
-    return (
-        re.search(r"\bpercentage\b|(?<![0-9] )(?<![0-9])\bpercent\b|\brates?\b|\bcagr\b|(?<![0-9 ]) ?%", question)
-        is not None
-    )

@@ -49,7 +49,7 @@ FENCED = re.compile(r"^```[^\n]*\n.*?(?:^```\s*$|\Z)|`[^`\n]+`", re.MULTILINE | 
 
 _HELP = (
     "help|assist|answer|provide|tell|find|explain|give|access|browse|search|look|calculate|compute|discuss|talk|do|"
-    "comment|respond|share|say|speak|comply|fulfil|fulfill|engage|complete|continue|determine|confirm|verify|offer|write"
+    "comment|respond|share|say|speak|comply|fulfil|fulfill|engage|complete|continue|determine|confirm|verify|offer|write|count"
 )
 _RATHER = "really|simply|just|must|have to|will have to|would rather|['’]d rather"
 _MEANS = (

@@ -16,6 +16,7 @@ from samosa.chat.tokenizer import Tokenizer
 from samosa.chat.tools import MAX_TOP_K, BadCall, Call, parse_call
 from samosa.eval import answers, artefacts
 from samosa.eval.probe_types import Gold, Probe, user_turns
+from samosa.eval.units import UNITS
 
 ARGUMENTS = {"calculator": {"expression"}, "web_search": {"query", "top_k"}}
 FIELD = re.compile(
@@ -234,7 +235,8 @@ def _claims(text: str, probe: Probe) -> str | None:
 
 
 def _mentions(text: str, gold: Gold) -> str | None:
-    if gold.unit and gold.value is None and not answers.contains(text, gold.unit):
+    known = gold.value is not None and gold.unit is not None and answers.plain(gold.unit) in UNITS
+    if gold.unit and not known and not answers.contains(text, gold.unit):
         return f"the answer does not say {gold.unit!r}"
     for group in gold.answer_any:
         if not any(answers.contains(text, needle) for needle in group):

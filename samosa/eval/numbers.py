@@ -15,8 +15,9 @@ PLAIN_NUMBER = re.compile(
 SCALES = {"hundred": 2, "thousand": 3, "lakh": 5, "million": 6, "crore": 7, "billion": 9, "trillion": 12}
 SCALE_WORD = re.compile(rf"[ \u00a0-]?({'|'.join(SCALES)})s?\b|(k)\b", re.IGNORECASE)
 EXPONENT = re.compile(r"[eE][+-]?[0-9]")
-GLUED = re.compile(rf"(?:{'|'.join(SCALES)}|[ap]\.?m|st|nd|rd|th|x|k)(?![a-z])", re.IGNORECASE)
+GLUED = re.compile(rf"(?:{'|'.join(SCALES)}|x|k)(?![a-z])", re.IGNORECASE)
 """What may follow a number without a space, besides units."""
+CLOCK = re.compile(r":[0-5][0-9](?![0-9])| ?[ap]\.?m\b", re.IGNORECASE)
 CURRENCY = "$€£¥₹"
 MINUS = "-\u2212"
 MINUS_WORD = re.compile(r"\b(?:minus|negative) $", re.IGNORECASE)
@@ -142,6 +143,8 @@ def _continues(before: str, after: str) -> bool:
         return True
     if not after:
         return False
+    if CLOCK.match(after) or re.search(r"[0-9]:$", before):
+        return True
     joined = unicodedata.category(after[0]) == "Cf" and len(after) > 1 and after[1].isalnum()
     if after[0].isascii() and after[0].isalpha() and not (GLUED.match(after) or unit_after(after, 0)[0]):
         return True

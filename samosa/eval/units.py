@@ -63,8 +63,8 @@ for _line in _TABLE.strip().splitlines():
 
 _BEFORE = ("us$", "$", "€", "£", "¥", "₹", "usd", "eur", "gbp", "inr", "rs.", "rs", "jpy")
 BEFORE = re.compile(rf"(?<!\w)({'|'.join(map(re.escape, _BEFORE))})[ \u00a0]?\\?$|(?<![\w$])\\?(\$)$", re.IGNORECASE)
-_NAMES = "|".join(re.escape(name) for name in sorted(UNITS, key=len, reverse=True))
-AFTER = re.compile(rf"[*_]*[ \u00a0-]?({_NAMES})(?![\w²³]|/\w)", re.IGNORECASE)
+NAMES = "|".join(re.escape(name) for name in sorted(UNITS, key=len, reverse=True))
+AFTER = re.compile(rf"[*_]*[ \u00a0-]?({NAMES})(?![\w²³]|/\w)", re.IGNORECASE)
 ONE_LETTER = re.compile(r"[*_]*[ \u00a0-]?[smhgl](?!\w)", re.IGNORECASE)
 
 
