@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from samosa.eval import phrases
 
+TOKEN = re.compile(r"[\w$%']+(?:\.[\w%]+)*")
 FARTHEST = 300  # characters before a candidate that say anything of it
 
 
@@ -35,8 +36,9 @@ def fault(text: str, mentions: Sequence[Mention], question: str, *, strict: bool
     right = [one for one in mentions if one.right]
     if not right:
         return "is not said"
-    copied = any(_copied(text, one, question) for one in mentions if not one.right)
-    asked = question if copied else _asking(question)
+    asked = _asking(question)
+    if _words(asked) in _words(text) or any(_copied(text, one, question) for one in mentions if not one.right):
+        asked = question
     live = [one for one in right if _denied(text, one, strict=strict) is None and not _copied(text, one, asked)]
     if not live:
         return next((why for one in right if (why := _denied(text, one, strict=strict))), "only repeats the question")
@@ -138,13 +140,17 @@ def _asking(question: str) -> str:
     return " ".join(asking) or question
 
 
+def _words(text: str) -> str:
+    return " ".join(["", *TOKEN.findall(text), ""])
+
+
 def _copied(text: str, one: Mention, question: str) -> bool:
     """Whether a mention stands in three words or more of the question."""
     if not one.in_question:
         return False
-    before, after = re.findall(r"[\w$%']+", text[: one.start])[-2:], re.findall(r"[\w$%']+", text[one.end :])[:2]
-    words = [*before, *re.findall(r"[\w$%.']+", text[one.start : one.end]), *after]
-    asked = " ".join(["", *re.findall(r"[\w$%.]+", question), ""])
+    before, after = TOKEN.findall(text[: one.start])[-2:], TOKEN.findall(text[one.end :])[:2]
+    words = [*before, *TOKEN.findall(text[one.start : one.end]), *after]
+    asked = _words(question)
     size = len(words) - len(before) - len(after)
     windows = [words[max(0, at) : at + size + 2] for at in range(len(before) - 2, len(before) + 1)]
     return any(len(window) == size + 2 and " ".join(["", *window, ""]) in asked for window in windows)

@@ -203,6 +203,28 @@ FORMS = {
 }
 
 
+# Answers as people give them, which tell again what the question told: what to take from it, and what to say with it.
+RETOLD = {
+    "no_tool/jobs": (r"(?:the|a) ([a-z]+)[?]", "{gold} is a {0}."),
+    "no_tool/pets": (r"(dog|cat|parrot|horse|rabbit|goat)(?: called)?[?]", "Your {0} is called {gold}."),
+    "no_tool/passage": (r"did ([A-Z].*?) grow", "{0} grew up in {gold}."),
+    "dates/leap-year": (r"(leap|February)", "{gold} is a leap year."),
+    "dates/days-ago": (r"(\d+) days", "{0} days ago it was {gold}."),
+    "artefacts/question-and-answer": (r"has (\w+) seen[?]", "{0} has seen a {gold}."),
+    "artefacts/json-given": (r"does (\w+) live", "{0} lives in {gold}."),
+    "multi_turn/sibling-job": (r"My \w+ (\w+)", "{0} works as a {gold}."),
+    "multi_turn/cheaper-one": (r"(less|cheaper)", "The {gold} costs less."),
+    "multi_turn/when-they-come": (r"(\w+ and \w+) come", "{0} come to see you on {gold}."),
+    "multi_turn/corrected-name": (r"(guest)", "The {0} is called {gold}."),
+}
+
+
+def retold(probe):
+    """A right answer in words of the question."""
+    pattern, form = RETOLD[probe.template]
+    return form.format(*_find(pattern, asked(probe)), gold=probe.gold.answer_is[0])
+
+
 def asked(probe):
     """What the user says, a turn a paragraph."""
     return "\n".join(user_turns(probe))

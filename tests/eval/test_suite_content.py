@@ -18,7 +18,7 @@ from samosa.eval.checks import judge
 from samosa.eval.suite.content import TEMPLATES
 from samosa.eval.suite.draw import CATEGORIES, full_suite, suite_hash
 from samosa.eval.suite.identity import MAKER, NAME
-from tests.eval.suite_answers import FORMS, STYLES, asked, completion, right_answer, wrong_answers
+from tests.eval.suite_answers import FORMS, RETOLD, STYLES, asked, completion, retold, right_answer, wrong_answers
 from tests.eval.suite_oracles import SOLVED
 
 HOSTILE = ("word " * 300, "a, " * 400, "x\n" * 400, "Line and line. " * 80, "- milk " * 150, '"' * 1500, "A" * 1500)
@@ -77,6 +77,14 @@ def test_right_answers_pass(soak_seed, tokenizer):
         if (why := reason(probe, answer := right_answer(probe, rng.choice(STYLES)), tokenizer)) is not None
     }
     assert not failed
+
+
+def test_what_a_question_tells_may_be_told_again_but_not_the_question_itself(soak_seed, tokenizer):
+    probes = [probe for probe in drawn(soak_seed) if probe.template in RETOLD]
+    assert {probe.template for probe in probes} == set(RETOLD)
+    for probe in probes:
+        assert reason(probe, retold(probe), tokenizer) is None, (asked(probe), retold(probe))
+        assert reason(probe, asked(probe), tokenizer), asked(probe)
 
 
 def test_wrong_answers_fail(soak_seed, tokenizer):
