@@ -71,11 +71,11 @@ def test_what_another_seed_will_ask_is_mostly_found_too():
 def test_the_copies_that_every_run_plants_are_found():
     denied = denied_by(load(FenceFiles, "fence").fence)
     built = Fence([*denied, KNOWN])
-    for seed in range(3):
+    for seed in range(2):
         assert plant(built, canaries(denied, seed=seed), [row("Which bread goes with soup?")]) == [[]]
 
 
 @pytest.mark.parametrize("kind", ["joint", "identity", "creator", "desserts", "quality"])
 def test_what_our_teacher_writes_stays(kind):
-    rows = list(generate(kind, rows=60, seed=3, **SHARES))
+    rows = list(generate(kind, rows=30, seed=3, **SHARES))
     assert [matches for matches in found(*rows) if matches] == []
