@@ -1,6 +1,7 @@
 """Where in a text a template fits best: which of its words stand there, how close together, and in what order."""
 
 import bisect
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,6 +31,8 @@ class Place:
     """The text's first word."""
     end: int
     """Behind its last."""
+    others: int
+    """Words in between that are none of the template's."""
 
     @property
     def total(self) -> int:
@@ -40,11 +43,6 @@ class Place:
     def order(self) -> float:
         """Share of the neighbours that are neighbours here."""
         return 1 - self.broken / self.total if self.total else 1.0
-
-    @property
-    def others(self) -> int:
-        """Words in between that are none of the template's."""
-        return self.last - self.first + 1 - (len(self.template.fixed) - self.missing)
 
 
 def places_of(template: Template, words: Words, clues: Sequence[int], text: int) -> list[Place]:
@@ -78,8 +76,7 @@ def _place(template: Template, words: Words, low: int, high: int, text: tuple[in
     for at, word in enumerate(words.listed[low:high], low):
         if word in fixed:
             stand.setdefault(word, []).append(at)
-    meant = template.meant
-    covered = sum(word in stand for word in meant) / len(meant) if meant else 1.0
+    covered = _covered(template, stand)
     if covered < HALF:
         return None
     held, matched = _neighbours(template, words, stand)
@@ -92,34 +89,46 @@ def _place(template: Template, words: Words, low: int, high: int, text: tuple[in
         matched = matched[:1]
     first, last = _widened(template, stand, min(matched), max(matched))
     missing = sum(not any(first <= at <= last for at in stand.get(word, ())) for word in template.fixed)
-    return Place(template, covered, len(template.fixed) - 1 - held, missing, first, last, *text)
+    others = words.ranks[last] - words.ranks[first] + 1 - (len(template.fixed) - missing)
+    return Place(template, covered, len(template.fixed) - 1 - held, missing, first, last, *text, others)
+
+
+def _covered(template: Template, stand: dict[int, list[int]]) -> float:
+    if not template.meant:
+        return 1.0
+    there = sum(min(count, len(stand.get(word, ()))) for word, count in Counter(template.meant).items())
+    return there / len(template.meant)
 
 
 def _neighbours(template: Template, words: Words, stand: dict[int, list[int]]) -> tuple[int, list[int]]:
     """How many neighbours of the template are neighbours here, with room for what a copy put into the slots.
 
-    A word of grammar may stand before the second: "what's the weather" is "what is the weather".
+    A word of grammar may stand before the second: "what's the weather" is "what is the weather". Where a pair stands
+    equally close at several places, that counts which is nearest to the others.
     """
-    held = 0
-    matched: list[int] = []
-    fixed, rooms, kinds = template.fixed, template.rooms, words.kinds_listed
+    found: list[list[tuple[int, int]]] = []
+    fixed, rooms, kinds, ranks = template.fixed, template.rooms, words.kinds_listed, words.ranks
     for place in range(len(fixed) - 1):
         there = stand.get(fixed[place + 1])
         if there is None:
             continue
         nearest = 2 + rooms[place + 1]
-        pair: tuple[int, int] | None = None
+        pairs: list[tuple[int, int]] = []
         for at in stand.get(fixed[place], ()):
             following = bisect.bisect_right(there, at)
             if following < len(there):
                 other = there[following]
-                apart = other - at - (kinds[other - 1] == STOP)
+                apart = ranks[other] - ranks[at] - (kinds[other - 1] == STOP)
                 if apart < nearest:
-                    nearest, pair = apart, (at, other)
-        if pair is not None:
-            held += 1
-            matched += pair
-    return held, matched
+                    nearest, pairs = apart, [(at, other)]
+                elif pairs and apart == nearest:
+                    pairs.append((at, other))
+        if pairs:
+            found.append(pairs)
+    sure = sorted(pairs[0][0] for pairs in found if len(pairs) == 1)
+    middle = sure[len(sure) // 2] if sure else 0
+    chosen = [min(pairs, key=lambda pair: abs(pair[0] - middle)) for pairs in found]
+    return len(found), [at for pair in chosen for at in pair]
 
 
 def _widened(template: Template, stand: dict[int, list[int]], first: int, last: int) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from samosa.data.fence.templates import (
     SENTENCE,
     SHOUTED,
 )
-from samosa.data.fence.words import NUMBER, STOP, Words
+from samosa.data.fence.words import CONTENT, NUMBER, STOP, Words
 
 Verdict = Literal["fits", "with the answer", "no"]
 
@@ -65,7 +65,7 @@ def _long(place: Place) -> Verdict:
 def _short(place: Place, words: Words) -> Verdict:
     whole = place.broken == 0 or _sentences(place, words) <= place.template.sentences
     more = place.total >= 5  # of six words one of grammar may be missing, and a clause be moved
-    if whole and place.missing <= more and place.broken <= 1 + more and _close(place, 1):
+    if whole and place.missing <= more and place.broken <= 1 + more and _close(place, 1) and _filled(place, words):
         return "fits"
     return "with the answer" if place.broken <= APART * place.total and _close(place, 4) else "no"
 
@@ -78,8 +78,9 @@ def _close(place: Place, loose: float) -> bool:
 def _filled(place: Place, words: Words) -> bool:
     """Where the template has a number or a name, a number or a name stands: "what is x" is no "what is 5 x 7".
 
-    Other slots have a word of any meaning. A name has a capital, in a text that has both; where one clause moved, it
-    may stand anywhere in its sentence.
+    Other slots have a word of any meaning. In a template that says little a name has a capital, in a text that has
+    both, and nothing stands beside it: "what happened to Ann's dog" asks for no Ann. Where one clause moved, it may
+    stand anywhere in its sentence.
     """
     template, first, last = place.template, place.first, place.last
     if len(template.fixed) == 1 and template.numbers == (True, True):  # "8 times to get 32" is no "8 times 32"
@@ -88,7 +89,7 @@ def _filled(place: Place, words: Words) -> bool:
     rooms = template.rooms
     gaps = [(first - rooms[0], first), (first, last), (last + 1, last + 1 + rooms[-1])]
     sides = [(0,), tuple(range(1, len(template.fixed))), (len(template.fixed),)]
-    capitals = _capitals(place, words)
+    capitals = _capitals(place, words) if template.says < SAYS_ENOUGH else None
     for (low, high), slots in zip(gaps, sides, strict=True):
         if place.broken:
             low, high = first - NAME_WORDS, last + 1 + NAME_WORDS
@@ -98,9 +99,25 @@ def _filled(place: Place, words: Words) -> bool:
         others = {at for at in inside if words.listed[at] not in template.distinct and words.kinds_listed[at] != STOP}
         if sum(template.slots[slot] > 0 for slot in slots) > len(others):
             return False
-        if capitals is not None and any(template.names[slot] for slot in slots) and not others & capitals:
-            return False
+        if capitals is not None and any(template.names[slot] for slot in slots):
+            if not others & capitals:
+                return False
+            if not place.broken and not any(template.free[slot] for slot in slots):
+                named = _until_break(place, words, inside)
+                if any(words.kinds_listed[at] == CONTENT for at in (others & named) - capitals):
+                    return False
     return True
+
+
+def _until_break(place: Place, words: Words, inside: range) -> set[int]:
+    """Of words before or after a span those that stand in its sentence or clause."""
+    if inside and inside.start > place.last:
+        end = next((at for at in inside if _begins(words, at)), inside.stop)
+        return set(range(inside.start, end))
+    if inside and inside.stop <= place.first:
+        start = next((at for at in range(place.first, inside.start, -1) if _begins(words, at)), inside.start)
+        return set(range(start, place.first))
+    return set(inside)
 
 
 def _capitals(place: Place, words: Words) -> set[int] | None:
@@ -117,10 +134,11 @@ def _alone(place: Place, words: Words) -> bool:
     """A sentence by itself; one that says next to nothing is exactly one, or the whole text."""
     template = place.template
     before, after = template.rooms[0] + STRAY, template.rooms[-1] + STRAY
+    lead, tail = words.apart(place.begin, place.first), words.apart(place.last, place.end - 1)
     if len(template.fixed) == 1:
-        return place.end - place.begin <= 1 + sum(template.slots) + STRAY or _is_line(place, words)
+        return lead + tail <= sum(template.slots) + STRAY or _is_line(place, words)
     if template.says < SAYS_LITTLE:
-        if place.first - place.begin <= before and place.end - 1 - place.last <= after:
+        if lead <= before and tail <= after:
             return True
         if template.slots[0] or len(template.fixed) + (template.slots[-1] > 0) < 3:
             return False
@@ -134,9 +152,13 @@ def _is_line(place: Place, words: Words) -> bool:
     first, last = place.first - 1, place.last + 1
     if place.template.numbers != (True, True) or first < place.begin or last >= place.end:
         return False
+    within = all(words.before(at).isspace() for at in (place.first, last))
+    while first > place.begin and words.apart(first - 1, place.first) == 1:  # "four hundred and six" is one number
+        first -= 1
+    while last < place.end - 1 and words.apart(place.last, last + 1) == 1:
+        last += 1
     before = first == place.begin or LINE.search(words.before(first)) is not None
     after = last == place.end - 1 or LINE.search(words.before(last + 1)) is not None
-    within = all(words.before(at).isspace() for at in (place.first, last))
     return before and after and within
 
 
@@ -147,12 +169,12 @@ def _sentences(place: Place, words: Words) -> int:
 
 def _to_break(words: Words, at: int, limit: int, step: int) -> int:
     """Words from a place to the next mark that ends a sentence or clause, or to the limit."""
-    count = 0
-    while at != limit and count < LIMIT:
+    start = at
+    while at != limit and abs(at - start) < LIMIT:
         if _begins(words, at + 1 if step > 0 else at):
-            return count
-        at, count = at + step, count + 1
-    return count
+            break
+        at += step
+    return words.apart(min(start, at), max(start, at))
 
 
 def _begins(words: Words, at: int) -> bool:
