@@ -1,6 +1,7 @@
 """Where in a text a template fits best: which of its words stand there, how close together, and in what order."""
 
 import bisect
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ class Place:
     """Share of its words with a meaning that stand here."""
     broken: int
     """Of its neighbours, those that are none here."""
-    missing: int
+    lost: tuple[int, ...]
     """Of its words, those that do not stand between `first` and `last`."""
     first: int
     """The first and the last word that were matched, counted over the batch."""
@@ -33,6 +34,11 @@ class Place:
     """Behind its last."""
     others: int
     """Words in between that are none of the template's."""
+
+    @property
+    def missing(self) -> int:
+        """How many of its words are lost."""
+        return len(self.lost)
 
     @property
     def total(self) -> int:
@@ -88,9 +94,9 @@ def _place(template: Template, words: Words, low: int, high: int, text: tuple[in
             return None
         matched = matched[:1]
     first, last = _widened(template, stand, min(matched), max(matched))
-    missing = sum(not any(first <= at <= last for at in stand.get(word, ())) for word in template.fixed)
-    others = words.ranks[last] - words.ranks[first] + 1 - (len(template.fixed) - missing)
-    return Place(template, covered, len(template.fixed) - 1 - held, missing, first, last, *text, others)
+    lost = tuple(w for w in template.fixed if not any(first <= at <= last for at in stand.get(w, ())))
+    others = words.ranks[last] - words.ranks[first] + 1 - (len(template.fixed) - len(lost))
+    return Place(template, covered, len(template.fixed) - 1 - held, lost, first, last, *text, others)
 
 
 def _covered(template: Template, stand: dict[int, list[int]]) -> float:
@@ -106,29 +112,42 @@ def _neighbours(template: Template, words: Words, stand: dict[int, list[int]]) -
     A word of grammar may stand before the second: "what's the weather" is "what is the weather". Where a pair stands
     equally close at several places, that counts which is nearest to the others.
     """
-    found: list[list[tuple[int, int]]] = []
-    fixed, rooms, kinds, ranks = template.fixed, template.rooms, words.kinds_listed, words.ranks
-    for place in range(len(fixed) - 1):
-        there = stand.get(fixed[place + 1])
-        if there is None:
+    found: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    fixed = template.fixed
+    pairs = Counter(itertools.pairwise(fixed))
+    for place, pair in enumerate(itertools.pairwise(fixed)):
+        if pair in found or pair[1] not in stand:
             continue
-        nearest = 2 + rooms[place + 1]
-        pairs: list[tuple[int, int]] = []
-        for at in stand.get(fixed[place], ()):
-            following = bisect.bisect_right(there, at)
-            if following < len(there):
-                other = there[following]
-                apart = ranks[other] - ranks[at] - (kinds[other - 1] == STOP)
-                if apart < nearest:
-                    nearest, pairs = apart, [(at, other)]
-                elif pairs and apart == nearest:
-                    pairs.append((at, other))
-        if pairs:
-            found.append(pairs)
-    sure = sorted(pairs[0][0] for pairs in found if len(pairs) == 1)
+        room = max(template.rooms[at + 1] for at in range(place, len(fixed) - 1) if fixed[at : at + 2] == pair)
+        if near := _nearest(stand, pair, 2 + room, words):
+            found[pair] = near
+    sure = sorted(near[0][0] for pair, near in found.items() if len(near) == pairs[pair])
     middle = sure[len(sure) // 2] if sure else 0
-    chosen = [min(pairs, key=lambda pair: abs(pair[0] - middle)) for pairs in found]
-    return len(found), [at for pair in chosen for at in pair]
+    chosen = [
+        place
+        for pair, near in found.items()
+        for both in sorted(near, key=lambda one: abs(one[0] - middle))[: pairs[pair]]
+        for place in both
+    ]
+    return sum(pairs[pair] for pair in found), chosen
+
+
+def _nearest(
+    stand: dict[int, list[int]], pair: tuple[int, int], limit: int, words: Words
+) -> list[tuple[int, int]]:
+    """Where two words follow each other less than `limit` words apart: the closest; of equally close ones all."""
+    there, kinds, ranks = stand[pair[1]], words.kinds_listed, words.ranks
+    nearest = limit + 1
+    pairs: list[tuple[int, int]] = []
+    for at in stand.get(pair[0], ()):
+        following = bisect.bisect_right(there, at)
+        if following < len(there):
+            other = there[following]
+            apart = ranks[other] - ranks[at]
+            if apart - (kinds[other - 1] == STOP) < limit and apart <= nearest:
+                pairs = [*pairs, (at, other)] if apart == nearest else [(at, other)]
+                nearest = apart
+    return pairs
 
 
 def _widened(template: Template, stand: dict[int, list[int]], first: int, last: int) -> tuple[int, int]:

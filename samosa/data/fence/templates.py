@@ -98,7 +98,7 @@ def templates_of(denied: Sequence[Denied]) -> list[Template]:
     asked = _asked(denied)
     words = words_of([text for _, text in asked])
     declared = words_of([slot for one in denied for slot in one.slots])
-    common = frozenset(words.ids[~words.capitals].tolist()) | _ids(lexicon.OPENERS)
+    common = frozenset(words.ids[~words.capitals].tolist()) | ids_of_all(lexicon.OPENERS)
     found: dict[tuple[object, ...], Template] = {}
     ends = list(itertools.accumulate(len(one.slots) for one in denied))
     for text, (number, _) in enumerate(asked):
@@ -160,7 +160,7 @@ def _template(words: Words, span: range, varies: Sequence[str], *, units: bool) 
             numbers[-1] |= kind == NUMBER
             names[-1] |= why not in ("", "declared")
             free[-1] |= why == "declared"
-        elif words.listed[place] in _ids(IS) and fixed and not slots[-1] and fixed[-1] in _ids(lexicon.ASKING):
+        elif words.listed[place] in ids_of_all(IS) and fixed and not slots[-1] and fixed[-1] in ids_of_all(lexicon.ASKING):
             says += GRAMMAR_SAYS  # a copy may have "what's" for it
         elif len(fixed) < LONGEST:
             fixed.append(words.listed[place])
@@ -188,7 +188,7 @@ def _names(words: Words, span: range, common: frozenset[int]) -> list[str]:
                 names[offset] = "inside"
             elif words.listed[place] not in common:
                 names[offset] = "opening"
-    joiners = _ids(NAME_JOINERS)
+    joiners = ids_of_all(NAME_JOINERS)
     for offset in range(1, len(span) - 1):  # "Bank of England" is one name
         if capitals[offset - 1] and capitals[offset + 1] and words.listed[span[offset]] in joiners:
             names[offset] = names[offset - 1] if names[offset + 1] else ""
@@ -213,5 +213,6 @@ def _mark(names: list[str], ids: Sequence[int], declared: Words, slot: int) -> N
 
 
 @functools.cache
-def _ids(texts: frozenset[str]) -> frozenset[int]:
+def ids_of_all(texts: frozenset[str]) -> frozenset[int]:
+    """The ids of single words, each looked up once."""
     return frozenset(words_of(sorted(texts)).listed)

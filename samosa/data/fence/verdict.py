@@ -9,17 +9,20 @@ An answer without the question never does.
 import re
 from typing import Literal
 
+from samosa.data.fence import lexicon
 from samosa.data.fence.fit import Place
 from samosa.data.fence.index import MOVED, Index
 from samosa.data.fence.templates import (
     GRAMMAR_ENOUGH,
+    NAME_JOINERS,
     NAME_WORDS,
     SAYS_ENOUGH,
     SAYS_LITTLE,
     SENTENCE,
     SHOUTED,
+    ids_of_all,
 )
-from samosa.data.fence.words import CONTENT, NUMBER, STOP, Words
+from samosa.data.fence.words import CONTENT, NUMBER, SIGNS, STOP, Words
 
 Verdict = Literal["fits", "with the answer", "no"]
 
@@ -44,7 +47,7 @@ def verdict_on(place: Place, words: Words, *, asks: bool) -> Verdict:
         return "no"
     if template.says >= SAYS_ENOUGH:
         return _short(place, words)
-    if place.missing or place.broken > (place.total >= 4) or not _close(place, 1) or not asks:
+    if place.missing or place.broken > (place.total >= 3) or not _close(place, 1) or not asks:
         return "no"
     if not _alone(place, words) or _sentences(place, words) > template.sentences:
         return "no"
@@ -65,6 +68,7 @@ def _long(place: Place) -> Verdict:
 def _short(place: Place, words: Words) -> Verdict:
     whole = place.broken == 0 or _sentences(place, words) <= place.template.sentences
     more = place.total >= 5  # of six words one of grammar may be missing, and a clause be moved
+    whole &= not ids_of_all(lexicon.ASKING).intersection(place.lost)  # "the meaning of the word" asks nothing
     if whole and place.missing <= more and place.broken <= 1 + more and _close(place, 1) and _filled(place, words):
         return "fits"
     return "with the answer" if place.broken <= APART * place.total and _close(place, 4) else "no"
@@ -89,9 +93,9 @@ def _filled(place: Place, words: Words) -> bool:
     rooms = template.rooms
     gaps = [(first - rooms[0], first), (first, last), (last + 1, last + 1 + rooms[-1])]
     sides = [(0,), tuple(range(1, len(template.fixed))), (len(template.fixed),)]
-    capitals = _capitals(place, words) if template.says < SAYS_ENOUGH else None
+    capitals = None if template.says >= SAYS_ENOUGH or any(template.numbers) else _capitals(place, words)
     for (low, high), slots in zip(gaps, sides, strict=True):
-        if place.broken:
+        if place.broken or template.says >= SAYS_ENOUGH:
             low, high = first - NAME_WORDS, last + 1 + NAME_WORDS
         inside = range(max(low, place.begin), min(high, place.end))
         if sum(template.numbers[slot] for slot in slots) > sum(words.kinds_listed[at] == NUMBER for at in inside):
@@ -103,10 +107,15 @@ def _filled(place: Place, words: Words) -> bool:
             if not others & capitals:
                 return False
             if not place.broken and not any(template.free[slot] for slot in slots):
-                named = _until_break(place, words, inside)
-                if any(words.kinds_listed[at] == CONTENT for at in (others & named) - capitals):
+                named = (others - capitals).intersection(_until_break(place, words, inside))
+                if any(words.kinds_listed[at] == CONTENT and not _joins(words, at) for at in named):
                     return False
     return True
+
+
+def _joins(words: Words, at: int) -> bool:
+    """Whether a word may stand inside a name or number: "de", "/"."""
+    return words.listed[at] in ids_of_all(NAME_JOINERS) or words.buffer[words.begins[at]] in SIGNS
 
 
 def _until_break(place: Place, words: Words, inside: range) -> set[int]:

@@ -82,7 +82,9 @@ class Words:
         more = np.zeros(len(self.ids), np.bool_)
         more[1:] = number[1:] & number[:-1]
         spelled = number & (np.frombuffer(self.buffer, np.uint8)[self.begins] > ord("9"))
-        joined = np.flatnonzero(spelled[:-2] & (self.ids[1:-1] == np.uint64(_raw_id("and"))) & spelled[2:])
+        between = self.ids[1:-1]
+        fraction = number[:-2] & (between == np.uint64(_raw_id("divided"))) & number[2:]
+        joined = np.flatnonzero(spelled[:-2] & (between == np.uint64(_raw_id("and"))) & spelled[2:] | fraction)
         more[joined + 1] = more[joined + 2] = True
         return np.cumsum(~more).tolist()
 
