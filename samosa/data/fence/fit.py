@@ -132,9 +132,7 @@ def _neighbours(template: Template, words: Words, stand: dict[int, list[int]]) -
     return sum(pairs[pair] for pair in found), chosen
 
 
-def _nearest(
-    stand: dict[int, list[int]], pair: tuple[int, int], limit: int, words: Words
-) -> list[tuple[int, int]]:
+def _nearest(stand: dict[int, list[int]], pair: tuple[int, int], limit: int, words: Words) -> list[tuple[int, int]]:
     """Where two words follow each other less than `limit` words apart: the closest; of equally close ones all."""
     there, kinds, ranks = stand[pair[1]], words.kinds_listed, words.ranks
     nearest = limit + 1

@@ -117,7 +117,9 @@ def _asked(denied: Sequence[Denied]) -> list[tuple[int, str]]:
     """(number, text) of questions; those that say little by themselves ("Xylem") with their choices as well, and those
     that ask nothing only with them."""
     words = words_of([one.question for one in denied])
-    content, grammar = (np.bincount(words.texts[words.kinds == kind], minlength=len(denied)) for kind in (CONTENT, STOP))
+    content, grammar = (
+        np.bincount(words.texts[words.kinds == kind], minlength=len(denied)) for kind in (CONTENT, STOP)
+    )
     says = content + GRAMMAR_SAYS * grammar
     found: list[tuple[int, str]] = []
     for number, one in enumerate(denied):
@@ -160,7 +162,12 @@ def _template(words: Words, span: range, varies: Sequence[str], *, units: bool) 
             numbers[-1] |= kind == NUMBER
             names[-1] |= why not in ("", "declared")
             free[-1] |= why == "declared"
-        elif words.listed[place] in ids_of_all(IS) and fixed and not slots[-1] and fixed[-1] in ids_of_all(lexicon.ASKING):
+        elif (
+            words.listed[place] in ids_of_all(IS)
+            and fixed
+            and not slots[-1]
+            and fixed[-1] in ids_of_all(lexicon.ASKING)
+        ):
             says += GRAMMAR_SAYS  # a copy may have "what's" for it
         elif len(fixed) < LONGEST:
             fixed.append(words.listed[place])

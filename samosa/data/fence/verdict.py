@@ -14,6 +14,7 @@ from samosa.data.fence.fit import Place
 from samosa.data.fence.index import MOVED, Index
 from samosa.data.fence.templates import (
     GRAMMAR_ENOUGH,
+    IS,
     NAME_JOINERS,
     NAME_WORDS,
     SAYS_ENOUGH,
@@ -88,12 +89,13 @@ def _filled(place: Place, words: Words) -> bool:
     """
     template, first, last = place.template, place.first, place.last
     if len(template.fixed) == 1 and template.numbers == (True, True):  # "8 times to get 32" is no "8 times 32"
-        beside = [at for at in (first - 1, last + 1) if place.begin <= at < place.end]
-        return len(beside) == 2 and all(words.kinds[at] == NUMBER for at in beside)
+        both = [at for at in (first - 1, last + 1) if place.begin <= at < place.end]
+        return len(both) == 2 and all(words.kinds[at] == NUMBER for at in both)
     rooms = template.rooms
     gaps = [(first - rooms[0], first), (first, last), (last + 1, last + 1 + rooms[-1])]
     sides = [(0,), tuple(range(1, len(template.fixed))), (len(template.fixed),)]
-    capitals = None if template.says >= SAYS_ENOUGH or any(template.numbers) else _capitals(place, words)
+    little = template.says < SAYS_ENOUGH and not any(template.numbers)
+    capitals = _capitals(place, words) if little else None
     for (low, high), slots in zip(gaps, sides, strict=True):
         if place.broken or template.says >= SAYS_ENOUGH:
             low, high = first - NAME_WORDS, last + 1 + NAME_WORDS
@@ -103,30 +105,39 @@ def _filled(place: Place, words: Words) -> bool:
         others = {at for at in inside if words.listed[at] not in template.distinct and words.kinds_listed[at] != STOP}
         if sum(template.slots[slot] > 0 for slot in slots) > len(others):
             return False
-        if capitals is not None and any(template.names[slot] for slot in slots):
-            if not others & capitals:
+        if not little or not any(template.names[slot] for slot in slots):
+            continue
+        if capitals is not None and not others & capitals:
+            return False
+        if not place.broken and not any(template.free[slot] for slot in slots):
+            beside = _until_break(place, words, inside)
+            if not all(_names(words, at, capitals) for at in beside if words.listed[at] not in template.distinct):
                 return False
-            if not place.broken and not any(template.free[slot] for slot in slots):
-                named = (others - capitals).intersection(_until_break(place, words, inside))
-                if any(words.kinds_listed[at] == CONTENT and not _joins(words, at) for at in named):
-                    return False
     return True
 
 
-def _joins(words: Words, at: int) -> bool:
-    """Whether a word may stand inside a name or number: "de", "/"."""
-    return words.listed[at] in ids_of_all(NAME_JOINERS) or words.buffer[words.begins[at]] in SIGNS
+def _names(words: Words, at: int, capitals: set[int] | None) -> bool:
+    """Whether a word may be part of a name, number or unit."""
+    if (capitals is not None and at in capitals) or words.listed[at] in ids_of_all(NAME_JOINERS | IS):
+        return True
+    kind, begin = words.kinds_listed[at], words.begins[at]
+    if kind == CONTENT:
+        return capitals is None or words.buffer[begin] in SIGNS
+    return kind != STOP or words.ends[at] - begin == 1  # an initial
 
 
-def _until_break(place: Place, words: Words, inside: range) -> set[int]:
-    """Of words before or after a span those that stand in its sentence or clause."""
-    if inside and inside.start > place.last:
-        end = next((at for at in inside if _begins(words, at)), inside.stop)
-        return set(range(inside.start, end))
-    if inside and inside.stop <= place.first:
-        start = next((at for at in range(place.first, inside.start, -1) if _begins(words, at)), inside.start)
-        return set(range(start, place.first))
-    return set(inside)
+def _until_break(place: Place, words: Words, inside: range) -> range:
+    """Of words before or after a span those that stand in its sentence or clause, without grammar at the far end."""
+    low, high = inside.start, inside.stop
+    if low > place.last:
+        high = next((at for at in inside if _begins(words, at)), high)
+        while high > low and words.kinds_listed[high - 1] == STOP:
+            high -= 1
+    elif high <= place.first:
+        low = next((at for at in range(place.first, low, -1) if _begins(words, at)), low)
+        while low < high and words.kinds_listed[low] == STOP:
+            low += 1
+    return range(low, high)
 
 
 def _capitals(place: Place, words: Words) -> set[int] | None:

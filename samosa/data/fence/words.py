@@ -28,8 +28,8 @@ SIGNS = b"+*/=%"
 NEAR = 8  # bytes of space between a number and its sign, at most
 MARK = re.compile(r"[^\x00-\x7f\w\s]|[ʹʼʻ]")
 """What is neither ASCII nor a letter, digit or space, and the letters that stand for an apostrophe."""
-USUAL = dict.fromkeys("’‘ʹʼʻ‛′‵´", "'") | dict.fromkeys("“”„‟«»‹›", '"') | dict.fromkeys("‐‑‒–−", "-")  # noqa: RUF001
-USUAL |= {"—": " ", "×": "*", "÷": "/", "⁄": "/", "。": ".", "、": ","}  # noqa: RUF001
+USUAL = dict.fromkeys("’‘ʹʼʻ‛′‵´", "'") | dict.fromkeys("“”„‟«»‹›", '"') | dict.fromkeys("‐‑‒–−", "-")
+USUAL |= {"—": " ", "×": "*", "÷": "/", "⁄": "/", "。": ".", "、": ","}
 ZERO_WIDTH_SPACE = "\u200b"
 MULTIPLIERS = tuple(np.uint64(k) for k in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9))
 TABLE_BITS = 17  # the fewest with a place of its own for every word of the lexicon
@@ -174,7 +174,7 @@ def _dots(buffer: bytes) -> npt.NDArray[np.int64]:
     letter = _class_table() == LETTER
     dots = dots[letter[raw[dots - 1]] & ~letter[raw[dots - 2]]]  # after a single letter
     opens = letter[raw[dots + 1]] & ~letter[raw[dots + 2]]
-    closes = (raw[dots - 2] == ord(".")) & letter[raw[dots - 3]] & ~letter[raw[dots - 4]]
+    closes = (raw[dots - 2] == ord(".")) & letter[raw[dots - 3]] & ~letter[raw[dots - 4]] & ~letter[raw[dots + 1]]
     return dots[opens | closes]
 
 
