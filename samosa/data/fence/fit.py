@@ -58,7 +58,7 @@ def places_of(template: Template, words: Words, clues: Sequence[int], text: int)
     found = []
     for cluster in _clusters(clues, margin)[:MOST_PLACES]:
         low, high = max(begin, cluster[0] - margin), min(end, cluster[-1] + margin)
-        if len(template.distinct.intersection(words.listed[low:high])) >= template.least:
+        if len(template.distinct.intersection(words.listed(low, high))) >= template.least:
             place = _place(template, words, low, high, (begin, end))
             if place is not None:
                 found.append(place)
@@ -79,7 +79,7 @@ def _clusters(clues: Sequence[int], reach: int) -> list[list[int]]:
 def _place(template: Template, words: Words, low: int, high: int, text: tuple[int, int]) -> Place | None:
     stand: dict[int, list[int]] = {}
     fixed = template.distinct
-    for at, word in enumerate(words.listed[low:high], low):
+    for at, word in enumerate(words.listed(low, high), low):
         if word in fixed:
             stand.setdefault(word, []).append(at)
     covered = _covered(template, stand)
@@ -95,7 +95,7 @@ def _place(template: Template, words: Words, low: int, high: int, text: tuple[in
         matched = matched[:1]
     first, last = _widened(template, stand, min(matched), max(matched))
     lost = tuple(w for w in template.fixed if not any(first <= at <= last for at in stand.get(w, ())))
-    others = words.ranks[last] - words.ranks[first] + 1 - (len(template.fixed) - len(lost))
+    others = words.apart(first, last) + 1 - (len(template.fixed) - len(lost))
     return Place(template, covered, len(template.fixed) - 1 - held, lost, first, last, *text, others)
 
 
@@ -134,7 +134,7 @@ def _neighbours(template: Template, words: Words, stand: dict[int, list[int]]) -
 
 def _nearest(stand: dict[int, list[int]], pair: tuple[int, int], limit: int, words: Words) -> list[tuple[int, int]]:
     """Where two words follow each other less than `limit` words apart: the closest; of equally close ones all."""
-    there, kinds, ranks = stand[pair[1]], words.kinds_listed, words.ranks
+    there, kinds, ranks = stand[pair[1]], words.kinds, words.ranks
     nearest = limit + 1
     pairs: list[tuple[int, int]] = []
     for at in stand.get(pair[0], ()):

@@ -21,7 +21,7 @@ SHOUTED = 0.7  # a text with more of its words capitalised says nothing by capit
 IS = frozenset(["is"])
 NAME_JOINERS = frozenset(["of", "de", "la", "the", "and", "van", "von", "del"])
 SENTENCE_END = re.compile(r"[.!?:;\"“”(\[]\s*$|\n")
-SENTENCE = re.compile(r"(?<!\bst)(?<!\bmr)(?<!\bdr)(?<!\bms)(?<!\bmrs)(?<!\bjr)(?<!\bvs)(?<!\bno)[.!?](?=\s)")
+SENTENCE = re.compile(r"(?<!\sst)(?<!\smr)(?<!\sdr)(?<!\sms)(?<!\smrs)(?<!\sjr)(?<!\svs)(?<!\sno)[.!?](?=\s)")
 ACRONYM = re.compile(rb"[A-Z]{2,6}s?")
 STRICT = frozenset(["inside", "declared", "declared name"])
 """What varies even in the more literal template."""
@@ -105,7 +105,7 @@ def templates_of(denied: Sequence[Denied]) -> list[Template]:
         span = range(int(words.bounds[text]), int(words.bounds[text + 1]))
         varies = _names(words, span, common)
         for slot in range(ends[number] - len(denied[number].slots), ends[number]):
-            _mark(varies, words.listed[span.start : span.stop], declared, slot)
+            _mark(varies, words.listed(span.start, span.stop), declared, slot)
         for template in _variants(words, span, varies):
             kept = found.setdefault((template.fixed, template.slots, template.numbers), template)
             kept.sentences = max(kept.sentences, template.sentences)
@@ -156,21 +156,16 @@ def _template(words: Words, span: range, varies: Sequence[str], *, units: bool) 
     slots, numbers, names, free = [0], [False], [False], [False]
     says = 0.0
     for place, why in zip(span, varies, strict=True):
-        kind = words.kinds_listed[place]
+        kind = words.kinds[place]
         if why or kind in (NUMBER, DAY) or (kind == UNIT and not units):
             slots[-1] += 1
             numbers[-1] |= kind == NUMBER
             names[-1] |= why not in ("", "declared")
             free[-1] |= why == "declared"
-        elif (
-            words.listed[place] in ids_of_all(IS)
-            and fixed
-            and not slots[-1]
-            and fixed[-1] in ids_of_all(lexicon.ASKING)
-        ):
+        elif words.ids[place] in ids_of_all(IS) and fixed and not slots[-1] and fixed[-1] in ids_of_all(lexicon.ASKING):
             says += GRAMMAR_SAYS  # a copy may have "what's" for it
         elif len(fixed) < LONGEST:
-            fixed.append(words.listed[place])
+            fixed.append(int(words.ids[place]))
             content.append(kind == CONTENT)
             says += 1 if kind in (CONTENT, UNIT) else 0 if kind == STEM else GRAMMAR_SAYS
             slots.append(0)
@@ -188,16 +183,16 @@ def _names(words: Words, span: range, common: frozenset[int]) -> list[str]:
     if _is_shouted(words, span, capitals):
         return names
     for offset, place in enumerate(span):
-        if capitals[offset] and words.kinds_listed[place] == CONTENT:
+        if capitals[offset] and words.kinds[place] == CONTENT:
             if ACRONYM.fullmatch(words.written(place)):
                 names[offset] = "acronym"
             elif offset and SENTENCE_END.search(words.before(place)) is None:
                 names[offset] = "inside"
-            elif words.listed[place] not in common:
+            elif words.ids[place] not in common:
                 names[offset] = "opening"
     joiners = ids_of_all(NAME_JOINERS)
     for offset in range(1, len(span) - 1):  # "Bank of England" is one name
-        if capitals[offset - 1] and capitals[offset + 1] and words.listed[span[offset]] in joiners:
+        if capitals[offset - 1] and capitals[offset + 1] and words.ids[span[offset]] in joiners:
             names[offset] = names[offset - 1] if names[offset + 1] else ""
     return names
 
@@ -205,7 +200,7 @@ def _names(words: Words, span: range, common: frozenset[int]) -> list[str]:
 def _is_shouted(words: Words, span: range, capitals: Sequence[bool]) -> bool:
     """Whether capitals say nothing, because words of grammar have them as well."""
     grammar = [  # "I" is large anywhere
-        capitals[at - span.start] for at in span[1:] if words.kinds_listed[at] == STOP and len(words.written(at)) > 1
+        capitals[at - span.start] for at in span[1:] if words.kinds[at] == STOP and len(words.written(at)) > 1
     ]
     return all(grammar) if grammar else len(span) > 2 and sum(capitals) > SHOUTED * len(span)
 
@@ -213,7 +208,7 @@ def _is_shouted(words: Words, span: range, capitals: Sequence[bool]) -> bool:
 def _mark(names: list[str], ids: Sequence[int], declared: Words, slot: int) -> None:
     """Mark where a declared slot stands."""
     first, end = int(declared.bounds[slot]), int(declared.bounds[slot + 1])
-    phrase = declared.listed[first:end]
+    phrase = declared.listed(first, end)
     for at in range(len(ids) - len(phrase) + 1 if phrase else 0):
         if ids[at : at + len(phrase)] == phrase:
             names[at : at + len(phrase)] = ["declared name" if declared.capitals[first] else "declared"] * len(phrase)
@@ -222,4 +217,4 @@ def _mark(names: list[str], ids: Sequence[int], declared: Words, slot: int) -> N
 @functools.cache
 def ids_of_all(texts: frozenset[str]) -> frozenset[int]:
     """The ids of single words, each looked up once."""
-    return frozenset(words_of(sorted(texts)).listed)
+    return frozenset(words_of(sorted(texts)).ids.tolist())

@@ -100,9 +100,9 @@ def _filled(place: Place, words: Words) -> bool:
         if place.broken or template.says >= SAYS_ENOUGH:
             low, high = first - NAME_WORDS, last + 1 + NAME_WORDS
         inside = range(max(low, place.begin), min(high, place.end))
-        if sum(template.numbers[slot] for slot in slots) > sum(words.kinds_listed[at] == NUMBER for at in inside):
+        if sum(template.numbers[slot] for slot in slots) > sum(words.kinds[at] == NUMBER for at in inside):
             return False
-        others = {at for at in inside if words.listed[at] not in template.distinct and words.kinds_listed[at] != STOP}
+        others = {at for at in inside if words.ids[at] not in template.distinct and words.kinds[at] != STOP}
         if sum(template.slots[slot] > 0 for slot in slots) > len(others):
             return False
         if not little or not any(template.names[slot] for slot in slots):
@@ -111,16 +111,16 @@ def _filled(place: Place, words: Words) -> bool:
             return False
         if not place.broken and not any(template.free[slot] for slot in slots):
             beside = _until_break(place, words, inside)
-            if not all(_names(words, at, capitals) for at in beside if words.listed[at] not in template.distinct):
+            if not all(_names(words, at, capitals) for at in beside if words.ids[at] not in template.distinct):
                 return False
     return True
 
 
 def _names(words: Words, at: int, capitals: set[int] | None) -> bool:
     """Whether a word may be part of a name, number or unit."""
-    if (capitals is not None and at in capitals) or words.listed[at] in ids_of_all(NAME_JOINERS | IS):
+    if (capitals is not None and at in capitals) or words.ids[at] in ids_of_all(NAME_JOINERS | IS):
         return True
-    kind, begin = words.kinds_listed[at], words.begins[at]
+    kind, begin = words.kinds[at], words.begins[at]
     if kind == CONTENT:
         return capitals is None or words.buffer[begin] in SIGNS
     return kind != STOP or words.ends[at] - begin == 1  # an initial
@@ -131,11 +131,11 @@ def _until_break(place: Place, words: Words, inside: range) -> range:
     low, high = inside.start, inside.stop
     if low > place.last:
         high = next((at for at in inside if _begins(words, at)), high)
-        while high > low and words.kinds_listed[high - 1] == STOP:
+        while high > low and words.kinds[high - 1] == STOP:
             high -= 1
     elif high <= place.first:
         low = next((at for at in range(place.first, low, -1) if _begins(words, at)), low)
-        while low < high and words.kinds_listed[low] == STOP:
+        while low < high and words.kinds[low] == STOP:
             low += 1
     return range(low, high)
 

@@ -53,15 +53,9 @@ class Words:
     shown: bytes
     """The texts with their capitals, byte for byte beside `buffer`."""
 
-    @functools.cached_property
-    def listed(self) -> list[int]:
-        """`ids`, for loops."""
-        return self.ids.tolist()
-
-    @functools.cached_property
-    def kinds_listed(self) -> list[int]:
-        """`kinds`, for loops."""
-        return self.kinds.tolist()
+    def listed(self, first: int, end: int) -> list[int]:
+        """Some of `ids`, for loops."""
+        return self.ids[first:end].tolist()
 
     def between(self, first: int, last: int) -> str:
         """The text from one word to another in lower case, as it was compared; empty where the last comes first."""
@@ -76,7 +70,7 @@ class Words:
         return (first >= ord("A")) & (first <= ord("Z")) | (first >= 0x80)
 
     @functools.cached_property
-    def ranks(self) -> list[int]:
+    def ranks(self) -> npt.NDArray[np.int64]:
         """Each word's number where a written-out number is one: "three hundred and six" counts as "306" does."""
         number = self.kinds == NUMBER
         more = np.zeros(len(self.ids), np.bool_)
@@ -86,7 +80,7 @@ class Words:
         fraction = number[:-2] & (between == np.uint64(_raw_id("divided"))) & number[2:]
         joined = np.flatnonzero(spelled[:-2] & (between == np.uint64(_raw_id("and"))) & spelled[2:] | fraction)
         more[joined + 1] = more[joined + 2] = True
-        return np.cumsum(~more).tolist()
+        return np.cumsum(~more)
 
     @functools.cached_property
     def texts(self) -> npt.NDArray[np.int64]:
@@ -99,7 +93,7 @@ class Words:
 
     def apart(self, first: int, last: int) -> int:
         """Words from one to another, a number counted as one."""
-        return self.ranks[last] - self.ranks[first]
+        return int(self.ranks[last] - self.ranks[first])
 
     def before(self, place: int) -> str:
         """What stands between a word and the one before it."""
@@ -108,8 +102,7 @@ class Words:
 
 def words_of(texts: Sequence[str]) -> Words:
     """Cut texts into words. Lone surrogates become question marks."""
-    parts = [_both(text) for text in texts]
-    buffer, shown = (_joined([part[side] for part in parts]) for side in (0, 1))
+    buffer, shown, lengths = _joined(texts)
     dots = _dots(buffer)
     buffer, shown = (_without(dots, whole) for whole in (buffer, shown))
     raw = np.frombuffer(buffer, np.uint8)
@@ -124,24 +117,33 @@ def words_of(texts: Sequence[str]) -> Words:
         stays[others] = False
         ids, kinds, begins, ends = ids[stays], kinds[stays], begins[stays], ends[stays]
     _multiply(ids, kinds)
-    lengths = np.fromiter((len(lower) + 1 for lower, _ in parts), np.int64, len(parts))
     starts = PADDING + np.concatenate(([0], np.cumsum(lengths)))
     starts -= np.searchsorted(dots, starts)
     return Words(ids, kinds, begins, ends, np.searchsorted(begins, starts), starts, buffer, shown)
 
 
-def _both(text: str) -> tuple[bytes, bytes]:
-    """A text in lower case and as it is written, of one length, without what a copy may change within a word."""
-    if text.isascii():
-        shown = _plain(text).encode()
-        return shown.lower(), shown
-    text = _plain(_usual(text))
-    lower, shown = text.lower().encode("utf-8", "replace"), text.encode("utf-8", "replace")
-    return lower, shown if len(shown) == len(lower) else lower
-
-
-def _joined(parts: Sequence[bytes]) -> bytes:
-    return bytes(PADDING) + b"\0".join(parts) + bytes(PADDING)
+def _joined(texts: Sequence[str]) -> tuple[bytes, bytes, npt.NDArray[np.int64]]:
+    """Texts in lower case and as they are written, byte for byte beside each other, without what a copy may change
+    within a word; and what each takes in bytes, with the gap behind it."""
+    shown: list[bytes] = []
+    lowered: list[tuple[int, bytes]] = []  # beyond ASCII
+    for number, text in enumerate(texts):
+        if text.isascii():
+            shown.append(text.replace("'", "").encode())
+            continue
+        plain = _usual(text).replace("'", "")
+        lower, written = plain.lower().encode("utf-8", "replace"), plain.encode("utf-8", "replace")
+        shown.append(written if len(written) == len(lower) else lower)
+        lowered.append((number, lower))
+    whole = bytes(PADDING) + b"\0".join(shown) + bytes(PADDING)
+    lengths = np.fromiter((len(text) + 1 for text in shown), np.int64, len(shown))
+    if not lowered:
+        return whole.lower(), whole, lengths
+    begins = PADDING + np.cumsum(lengths) - lengths
+    buffer = bytearray(whole.lower())
+    for number, lower in lowered:
+        buffer[begins[number] : begins[number] + len(lower)] = lower
+    return bytes(buffer), whole, lengths
 
 
 def _usual(text: str) -> str:
@@ -161,10 +163,6 @@ def _meant_by(mark: str) -> str:
     if category in ("Cf", "Mn", "Mc", "Me"):
         return ""
     return f" {mark} " if category == "Sm" else " "
-
-
-def _plain(text: str) -> str:
-    return text.replace("'", "")
 
 
 def _dots(buffer: bytes) -> npt.NDArray[np.int64]:
