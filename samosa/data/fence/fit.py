@@ -3,13 +3,17 @@
 import bisect
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from samosa.data.fence.index import REGION
 from samosa.data.fence.templates import Template
 from samosa.data.fence.words import STOP, Words
 
+LINED = 5  # words of a template that may be looked for a second time
+MOST_STRAYS = 2  # pairs of a text that happen to be neighbours in a template
 MOST_PLACES = 6  # clusters of clues in one text that are looked at
 HALF = 0.7  # of the words with a meaning, at least, to be worth a second look
 
@@ -51,8 +55,9 @@ class Place:
         return 1 - self.broken / self.total if self.total else 1.0
 
 
-def places_of(template: Template, words: Words, clues: Sequence[int], text: int) -> list[Place]:
-    """Where a template may stand in a text: around clues that stand close together, best first."""
+def places_of(template: Template, words: Words, clues: Sequence[int], text: int) -> Iterator[Place]:
+    """Where a template may stand in a text: around clues that stand close together, best first; then the same places
+    without a neighbour that only happens to stand nearby, and single lines."""
     begin, end = int(words.bounds[text]), int(words.bounds[text + 1])
     margin = template.length + REGION
     found = []
@@ -61,8 +66,29 @@ def places_of(template: Template, words: Words, clues: Sequence[int], text: int)
         if len(template.distinct.intersection(words.listed(low, high))) >= template.least:
             place = _place(template, words, low, high, (begin, end))
             if place is not None:
-                found.append(place)
-    return sorted(found, key=lambda place: (place.broken + place.missing, -place.covered))
+                found.append((place, low, high))
+    found.sort(key=lambda one: (one[0].broken + one[0].missing, -one[0].covered))
+    yield from (place for place, _, _ in found)
+    for found_place, low, high in found:
+        if len(template.fixed) < LINED or found_place.covered < 1:
+            continue
+        lines = [
+            line
+            for line in _lines(words, low, high)
+            if len(template.distinct.intersection(words.listed(*line))) >= template.least
+        ]
+        tries = [(line, 0) for line in lines]
+        tries += [(span, strays) for span in [(low, high), *lines] for strays in range(1, MOST_STRAYS + 1)]
+        for (first, last), strays in tries:
+            place = _place(template, words, first, last, (begin, end), strays=strays)
+            if place is not None:
+                yield place
+
+
+def _lines(words: Words, low: int, high: int) -> list[tuple[int, int]]:
+    """The lines of a span; none where there is but one."""
+    breaks = [at for at in range(low + 1, high) if "\n" in words.before(at)]
+    return list(itertools.pairwise([low, *breaks, high])) if breaks else []
 
 
 def _clusters(clues: Sequence[int], reach: int) -> list[list[int]]:
@@ -76,7 +102,10 @@ def _clusters(clues: Sequence[int], reach: int) -> list[list[int]]:
     return sorted(clusters, key=len, reverse=True) if len(clusters) > 1 else clusters
 
 
-def _place(template: Template, words: Words, low: int, high: int, text: tuple[int, int]) -> Place | None:
+def _place(
+    template: Template, words: Words, low: int, high: int, text: tuple[int, int], *, strays: int = 0
+) -> Place | None:
+    """`strays`: without so many neighbours at the ends whose words stand further inside as well; None if too few are."""
     stand: dict[int, list[int]] = {}
     fixed = template.distinct
     for at, word in enumerate(words.listed(low, high), low):
@@ -85,18 +114,40 @@ def _place(template: Template, words: Words, low: int, high: int, text: tuple[in
     covered = _covered(template, stand)
     if covered < HALF:
         return None
-    held, matched = _neighbours(template, words, stand)
+    held, pairs = _neighbours(template, words, stand)
+    for _ in range(strays):
+        if (kept := _without_stray(pairs, words)) is None:
+            return None
+        held, pairs = held - 1, kept
+    matched = [at for pair in pairs for at in pair]
     if not matched:
         if len(template.fixed) > 1:
             return None
-        matched = stand[template.fixed[0]]
+        matched = stand.get(template.fixed[0], [])[:1]
         if not matched:
             return None
-        matched = matched[:1]
     first, last = _widened(template, stand, min(matched), max(matched))
     lost = tuple(w for w in template.fixed if not any(first <= at <= last for at in stand.get(w, ())))
-    others = words.apart(first, last) + 1 - (len(template.fixed) - len(lost))
+    others = words.apart(first, last) + 1 - (len(template.fixed) - len(lost)) - _letters(template, words, first, last)
     return Place(template, covered, len(template.fixed) - 1 - held, lost, first, last, *text, others)
+
+
+def _letters(template: Template, words: Words, first: int, last: int) -> int:
+    """Single letters in a span, as before choices."""
+    single = np.flatnonzero(words.ends[first : last + 1] - words.begins[first : last + 1] == 1) + first
+    return sum(words.kinds[at] == STOP and int(words.ids[at]) not in template.distinct for at in single)
+
+
+def _without_stray(pairs: Sequence[tuple[int, int]], words: Words) -> list[tuple[int, int]] | None:
+    """Without the pair at an end whose words stand in the rest of the span as well; that which shortens it most."""
+    ordered = sorted(pairs)
+    found = []
+    for end, rest in ((ordered[0], ordered[1:]), (ordered[-1], ordered[:-1])):
+        if rest:
+            first, last = rest[0][0], max(at for _, at in rest)
+            if set(words.listed(first, last + 1)).issuperset(words.ids[list(end)].tolist()):
+                found.append((last - first, rest))
+    return min(found)[1] if found else None
 
 
 def _covered(template: Template, stand: dict[int, list[int]]) -> float:
@@ -106,7 +157,7 @@ def _covered(template: Template, stand: dict[int, list[int]]) -> float:
     return there / len(template.meant)
 
 
-def _neighbours(template: Template, words: Words, stand: dict[int, list[int]]) -> tuple[int, list[int]]:
+def _neighbours(template: Template, words: Words, stand: dict[int, list[int]]) -> tuple[int, list[tuple[int, int]]]:
     """How many neighbours of the template are neighbours here, with room for what a copy put into the slots.
 
     A word of grammar may stand before the second: "what's the weather" is "what is the weather". Where a pair stands
@@ -124,10 +175,9 @@ def _neighbours(template: Template, words: Words, stand: dict[int, list[int]]) -
     sure = sorted(near[0][0] for pair, near in found.items() if len(near) == pairs[pair])
     middle = sure[len(sure) // 2] if sure else 0
     chosen = [
-        place
+        both
         for pair, near in found.items()
         for both in sorted(near, key=lambda one: abs(one[0] - middle))[: pairs[pair]]
-        for place in both
     ]
     return sum(pairs[pair] for pair in found), chosen
 

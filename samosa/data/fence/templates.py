@@ -159,7 +159,7 @@ def _template(words: Words, span: range, varies: Sequence[str], *, units: bool) 
         kind = words.kinds[place]
         if why or kind in (NUMBER, DAY) or (kind == UNIT and not units):
             slots[-1] += 1
-            numbers[-1] |= kind == NUMBER
+            numbers[-1] |= bool(kind == NUMBER)
             names[-1] |= why not in ("", "declared")
             free[-1] |= why == "declared"
         elif words.ids[place] in ids_of_all(IS) and fixed and not slots[-1] and fixed[-1] in ids_of_all(lexicon.ASKING):

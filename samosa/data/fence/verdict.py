@@ -103,8 +103,8 @@ def _filled(place: Place, words: Words) -> bool:
         if sum(template.numbers[slot] for slot in slots) > sum(words.kinds[at] == NUMBER for at in inside):
             return False
         others = {at for at in inside if words.ids[at] not in template.distinct and words.kinds[at] != STOP}
-        if sum(template.slots[slot] > 0 for slot in slots) > len(others):
-            return False
+        if sum(template.slots[slot] > 0 for slot in slots) > len(others) * (1 if little else 2):
+            return False  # a name may be a word of the question as well
         if not little or not any(template.names[slot] for slot in slots):
             continue
         if capitals is not None and not others & capitals:
@@ -160,7 +160,8 @@ def _alone(place: Place, words: Words) -> bool:
     if template.says < SAYS_LITTLE:
         if lead <= before and tail <= after:
             return True
-        if template.slots[0] or len(template.fixed) + (template.slots[-1] > 0) < 3:
+        asks = not ids_of_all(lexicon.ASKING).isdisjoint(template.fixed)
+        if (template.slots[0] and not asks) or len(template.fixed) + (template.slots[-1] > 0) < 3:
             return False
         before, after = template.rooms[0], template.rooms[-1]
     to_end = _to_break(words, place.last, place.end - 1, 1)
