@@ -105,7 +105,7 @@ def _clusters(clues: Sequence[int], reach: int) -> list[list[int]]:
 def _place(
     template: Template, words: Words, low: int, high: int, text: tuple[int, int], *, strays: int = 0
 ) -> Place | None:
-    """`strays`: without so many neighbours at the ends whose words stand further inside as well; None if too few are."""
+    """`strays`: without so many neighbours at the ends whose words stand further inside; None if fewer do."""
     stand: dict[int, list[int]] = {}
     fixed = template.distinct
     for at, word in enumerate(words.listed(low, high), low):
@@ -140,13 +140,14 @@ def _letters(template: Template, words: Words, first: int, last: int) -> int:
 
 def _without_stray(pairs: Sequence[tuple[int, int]], words: Words) -> list[tuple[int, int]] | None:
     """Without the pair at an end whose words stand in the rest of the span as well; that which shortens it most."""
+    if len(pairs) < 2:
+        return None
     ordered = sorted(pairs)
     found = []
     for end, rest in ((ordered[0], ordered[1:]), (ordered[-1], ordered[:-1])):
-        if rest:
-            first, last = rest[0][0], max(at for _, at in rest)
-            if set(words.listed(first, last + 1)).issuperset(words.ids[list(end)].tolist()):
-                found.append((last - first, rest))
+        first, last = rest[0][0], max(at for _, at in rest)
+        if set(words.listed(first, last + 1)).issuperset(words.ids[list(end)].tolist()):
+            found.append((last - first, rest))
     return min(found)[1] if found else None
 
 
