@@ -35,6 +35,7 @@ INSIDE = 5  # words: a shorter question is one by itself ("price of gold" is in 
 SLACK = 0.15  # of the neighbours may be apart besides those of a moved clause, in a long template
 LOOSE = 0.4  # of a long template's words may be others, between
 LIMIT = 20  # words to the end of a sentence; farther away it does not matter where
+POWER = "^"  # "3 * 10^5" is one number, and no question
 LINE = re.compile(r"[.!?:]\s|\n")
 BREAK = re.compile(r"[.!?:;,\n\"()\[\]{}|]")
 
@@ -176,7 +177,7 @@ def _is_line(place: Place, words: Words) -> bool:
     within = all(words.before(at).isspace() for at in (place.first, last))
     while first > place.begin and words.apart(first - 1, place.first) == 1:  # "four hundred and six" is one number
         first -= 1
-    while last < place.end - 1 and words.apart(place.last, last + 1) == 1:
+    while last < place.end - 1 and words.apart(place.last, last + 1) == 1 and POWER not in words.before(last + 1):
         last += 1
     before = first == place.begin or LINE.search(words.before(first)) is not None
     after = last == place.end - 1 or LINE.search(words.before(last + 1)) is not None
