@@ -161,7 +161,8 @@ def _template(words: Words, span: range, varies: Sequence[str], *, units: bool) 
             slots[-1] += 1
             numbers[-1] |= bool(kind == NUMBER)
             names[-1] |= why not in ("", "declared")
-            free[-1] |= why == "declared"
+            lower = kind == CONTENT and not words.capitals[place]  # "Veqk coin" is one declared name
+            free[-1] |= why == "declared" or bool(why == "declared name" and lower)
         elif words.ids[place] in ids_of_all(IS) and fixed and not slots[-1] and fixed[-1] in ids_of_all(lexicon.ASKING):
             says += GRAMMAR_SAYS  # a copy may have "what's" for it
         elif len(fixed) < LONGEST:

@@ -180,7 +180,7 @@ def _is_line(place: Place, words: Words) -> bool:
     while last < place.end - 1 and words.apart(place.last, last + 1) == 1 and POWER not in words.before(last + 1):
         last += 1
     before = first == place.begin or LINE.search(words.before(first)) is not None
-    after = last == place.end - 1 or LINE.search(words.before(last + 1)) is not None
+    after = last == place.end - 1 or LINE.search(words.before(last + 1)) is not None or _opens(words, last + 1)
     return before and after and within
 
 
@@ -201,10 +201,14 @@ def _to_break(words: Words, at: int, limit: int, step: int) -> int:
 
 def _begins(words: Words, at: int) -> bool:
     """Whether a word begins a clause: after a mark, or with a capital that only a beginning gives it ("And")."""
-    if BREAK.search(words.before(at)):
-        return True
-    length = words.ends[at] - words.begins[at]  # "I" is large anywhere
-    return bool(words.kinds[at] == STOP and length > 1 and words.capitals[at] and not words.capitals[at - 1])
+    return BREAK.search(words.before(at)) is not None or _opens(words, at)
+
+
+def _opens(words: Words, at: int) -> bool:
+    """Whether a word of grammar has a capital, and no title stands around it; "I" is large anywhere."""
+    long = words.ends[at] - words.begins[at] > 1
+    titled = words.capitals[at - 1] and (at + 1 == len(words.ids) or words.capitals[at + 1])
+    return bool(words.kinds[at] == STOP and long and words.capitals[at] and not titled)
 
 
 def asked_as_it_is(index: Index, words: Words, text: int, number: int) -> tuple[int, int] | None:

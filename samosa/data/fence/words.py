@@ -112,7 +112,7 @@ def words_of(texts: Sequence[str]) -> Words:
     found = classes[begins]
     kinds[(ends - begins == 1) & (found == LETTER) & (kinds == CONTENT)] = STOP
     kinds[found == DIGIT] = NUMBER
-    if len(others := _other_signs(found, kinds, begins, ends)):
+    if len(others := _other_signs(raw, kinds, begins, ends)):
         stays = np.ones(len(ids), np.bool_)
         stays[others] = False
         ids, kinds, begins, ends = ids[stays], kinds[stays], begins[stays], ends[stays]
@@ -210,15 +210,16 @@ def _runs(classes: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.int64], npt.ND
 
 
 def _other_signs(
-    classes: npt.NDArray[np.uint8],
+    raw: npt.NDArray[np.uint8],
     kinds: npt.NDArray[np.uint8],
     begins: npt.NDArray[np.int64],
     ends: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.int64]:
-    """Signs are arithmetic after a number, whatever space is between; in **bold** and and/or they are none."""
-    signs = np.flatnonzero(classes == SIGN)
-    before = signs - 1  # of the very first word: the last, far away
-    return signs[(kinds[before] != NUMBER) | (begins[signs] - ends[before] > NEAR)]
+    """Signs are arithmetic after a number, whatever space is between; in **bold**, **7** and and/or they are none."""
+    signs = np.flatnonzero(_class_table()[raw[begins]] == SIGN)
+    before, at = signs - 1, begins[signs]  # of the very first word: the last, far away
+    bold = (raw[at] == ord("*")) & ((raw[at - 1] == ord("*")) | (raw[at + 1] == ord("*")))
+    return signs[(kinds[before] != NUMBER) | (at - ends[before] > NEAR) | bold]
 
 
 def _hashed(buffer: bytes, begins: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> Ids:

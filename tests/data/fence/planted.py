@@ -45,7 +45,7 @@ TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 NAMES = ["Aoife", "Zorblax", "Port of Spain", "St. Petersburg", "Jean-Luc Picard", "the Isle of Man", "D'Arcy"]
 FOREIGN = ["Сергей", "北京", "Αθήνα", "محمد", "दिल्ली", "São Paulo", "Đà Nẵng"]
 KNOWN = re.compile(r"\b(?:Natasha|Henrik|Kate|John|Hernandez|Riley|Piaget|Italians|Christian)\b")
-NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.]*\d)(?!x)")
+NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.]*\d)(?![xX])")
 FILL = ["Thanks, that was helpful.", "Could you also tell me how to boil rice?", "Here is something I came across.",
         "What do you think about it?", "My sister and I were talking about this at dinner."]  # fmt: skip
 Change = Callable[[str, random.Random], str]
