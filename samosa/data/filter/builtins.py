@@ -73,8 +73,8 @@ def image_without_url() -> TextCheck:
 
 
 def repeated_line(*, times: int, shortest: int, exact: bool) -> TextCheck:
-    """The same line `times` times in a row, at least `shortest` characters long. Unless `exact`, white space around
-    lines does not count, and rulers and rows of tables may repeat.
+    """The same line `times` times in a row, at least `shortest` characters long. Unless `exact`, ASCII's blanks
+    around lines do not count, and rulers and rows of tables may repeat.
     """
 
     def find(words: str, text: str) -> Iterator[Span]:
