@@ -6,20 +6,41 @@ longest line.
 
 import contextlib
 import io
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from samosa.data.manifest import Chunk, format_of, whole
 from samosa.errors import BadInput
 
 BLOCK = 1 << 20  # bytes read at once
+TOGETHER = 1 << 17  # bytes of lines looked at together: what fits in a core's cache takes a sixteenth less time
 ROWS = 256  # of parquet decoded at once
 ZSTD_LEVEL = 3  # 196 MB/s a core and a third of the size; level 1 writes 379 MB/s and a seventh more bytes
 CODECS = {"zst": "zstd", "gz": "gzip"}
 At = tuple[int, bytes]
 """Where a row begins, its byte or (zst, gz, parquet) its number from 0, and the row without its newline."""
+
+
+class Block(NamedTuple):
+    """Rows of a chunk that follow each other, blank lines among them: reading them together is twice as fast."""
+
+    at: int
+    """Where the first begins, as in `At`."""
+    lines: list[bytes]
+    """Without their newlines."""
+
+    @property
+    def bytes(self) -> int:
+        """With a newline each."""
+        return sum(map(len, self.lines)) + len(self.lines)
+
+    def starts(self) -> list[int]:
+        """Where each begins, of a plain file."""
+        return [self.at + end + place for place, end in enumerate(accumulate(map(len, self.lines[:-1]), initial=0))]
 
 
 class BrokenInput(BadInput):
@@ -50,13 +71,20 @@ def read_lines(chunk: Chunk) -> Iterator[At]:
 
 def all_lines(chunk: Chunk) -> Iterator[At]:
     """The rows that begin in a chunk, blank lines among them. Raises as `open_lines` does."""
+    for block in blocks(chunk):
+        starts = block.starts() if chunk.kind == "lines" else range(block.at, block.at + len(block.lines))
+        yield from zip(starts, block.lines, strict=True)
+
+
+def blocks(chunk: Chunk) -> Iterator[Block]:
+    """The same, many at once: about BLOCK bytes, or one longer line. Raises as `open_lines` does."""
     match chunk.kind:
         case "lines":
-            return _plain_lines(chunk)
+            return _plain_blocks(chunk)
         case "stream":
-            return _stream_lines(chunk)
+            return _stream_blocks(chunk)
         case "parquet":
-            return _parquet_lines(chunk)
+            return _parquet_blocks(chunk)
 
 
 @contextlib.contextmanager
@@ -73,16 +101,26 @@ def line_writer(path: Path) -> Iterator[IO[bytes]]:
             yield out
 
 
-def _plain_lines(chunk: Chunk) -> Iterator[At]:
+def _plain_blocks(chunk: Chunk) -> Iterator[Block]:
     with _opened(chunk.path) as file:
         at = _first_line(file, chunk)
-        if at >= chunk.end:
-            return
-        for line in file:
-            yield at, line[:-1] if line.endswith(b"\n") else line
-            at += len(line)
-            if at >= chunk.end:
-                return
+        begun: list[bytes] = []  # of a line that goes on in the next block
+        while at < chunk.end and (read := file.read(TOGETHER)):
+            lines = read.split(b"\n")
+            begun.append(lines[0])
+            if len(lines) == 1:
+                continue
+            lines[0] = b"".join(begun)
+            begun = [lines.pop()]
+            block = Block(at, lines)
+            at += block.bytes
+            yield block if at <= chunk.end else _beginning_before(chunk.end, block)
+        if any(begun) and at < chunk.end:  # the last line of the file may end without a newline
+            yield Block(at, [b"".join(begun)])
+
+
+def _beginning_before(end: int, block: Block) -> Block:
+    return block._replace(lines=block.lines[: bisect_left(block.starts(), end)])
 
 
 def _first_line(file: IO[bytes], chunk: Chunk) -> int:
@@ -97,24 +135,32 @@ def _first_line(file: IO[bytes], chunk: Chunk) -> int:
     return chunk.start - 1 + len(before) if before.endswith(b"\n") else chunk.end
 
 
-def _stream_lines(chunk: Chunk) -> Iterator[At]:
+def _stream_blocks(chunk: Chunk) -> Iterator[Block]:
     import pyarrow as pa  # sees frames that are cut short, which zstandard's reader does not, and is 3x gzip's speed
 
-    codec, number = CODECS[format_of(chunk.path)], -1
+    codec, number, lines, size = CODECS[format_of(chunk.path)], 0, list[bytes](), 0
     try:
         with _opened(chunk.path) as file, pa.CompressedInputStream(file, codec) as stream:
-            for number, line in enumerate(io.BufferedReader(stream, BLOCK)):
-                yield number, line[:-1] if line.endswith(b"\n") else line
+            for line in io.BufferedReader(stream, BLOCK):
+                lines.append(line[:-1] if line.endswith(b"\n") else line)
+                size += len(line)
+                if size >= BLOCK:
+                    yield Block(number, lines)
+                    number, lines, size = number + len(lines), [], 0
     except (OSError, pa.ArrowException) as error:
-        raise BrokenInput(chunk.path, f"after line {number + 1}", _said(error)) from error
+        if lines:
+            yield Block(number, lines)
+        raise BrokenInput(chunk.path, f"after line {number + len(lines)}", _said(error)) from error
+    if lines:
+        yield Block(number, lines)
 
 
-def _parquet_lines(chunk: Chunk) -> Iterator[At]:
+def _parquet_blocks(chunk: Chunk) -> Iterator[Block]:
     import orjson
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    group, where = chunk.start, "at its footer"
+    group, where, lines = chunk.start, "at its footer", list[bytes]()
     try:
         with pq.ParquetFile(chunk.path) as file:
             number = sum(file.metadata.row_group(before).num_rows for before in range(chunk.start))
@@ -122,10 +168,13 @@ def _parquet_lines(chunk: Chunk) -> Iterator[At]:
                 where = f"in row group {group}"
                 for batch in file.iter_batches(ROWS, row_groups=[group]):
                     for row in batch.to_pylist():
-                        where = f"at row {number}"
-                        yield number, orjson.dumps(row)
-                        number += 1
+                        where = f"at row {number + len(lines)}"
+                        lines.append(orjson.dumps(row))
+                    yield Block(number, lines)
+                    number, lines = number + len(lines), []
     except (OSError, pa.ArrowException, UnicodeDecodeError, TypeError) as error:
+        if lines:
+            yield Block(number, lines)
         rest = replace(chunk, start=group + 1) if group + 1 < chunk.end else None
         raise BrokenInput(chunk.path, where, _said(error), rest) from error
 

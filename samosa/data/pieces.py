@@ -58,6 +58,8 @@ def extent_of(path: Path) -> Extent:
 
 def _of_file(chunk: Chunk, places: Sequence[int], piece_bytes: int, rng: random.Random) -> Iterator[Piece]:
     match chunk.kind:
+        case "lines" if chunk.end <= piece_bytes * len(places):  # all of it, and no row twice
+            yield from _cut(_piece(chunk, chunk.end), piece_bytes)
         case "lines":
             for place in places:  # each has the rows that begin in it, or none where one row is longer
                 yield _piece(replace(chunk, start=place, end=min(place + piece_bytes, chunk.end)), piece_bytes)

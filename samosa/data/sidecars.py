@@ -15,7 +15,7 @@ from pathlib import Path
 import orjson
 
 from samosa import home
-from samosa.data.lines import BLOCK, BrokenInput, all_lines
+from samosa.data.lines import BLOCK, Block, BrokenInput, blocks
 from samosa.data.manifest import Chunk, format_of
 from samosa.data.parallel import Result
 from samosa.errors import BadInput
@@ -66,45 +66,54 @@ def places_of(files: Sequence[Path], out: Path) -> list[Place]:
 
 
 class Numbered:
-    """The rows of a chunk that are not blank, with their line numbers from 1; `unread` is what cannot be read.
+    """The rows of a chunk that are not blank, with their line numbers from 1; `unread` is what cannot be read, `bytes`
+    how many were.
 
     Of a plain file it also knows where rows lie: `span` is where the chunk's lines begin and end, and `gaps` (pairs of
-    byte offsets) where those are that are blank or were left out.
+    byte offsets, in any order) where those are that are blank or were left out.
     """
 
     def __init__(self, chunk: Chunk) -> None:
-        self.chunk, self.passed, self.at = chunk, 0, 0
+        self.chunk, self.passed, self.at, self.bytes = chunk, 0, 0, 0
         self.unread: list[tuple[int, str]] = []
         self.span, self.gaps = (0, 0), array("q")
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        for first, block in self.blocks():
+            self.at = block.at
+            for number, line in enumerate(block.lines, first):
+                if is_blank(line):
+                    self.leave_out(self.at, line)
+                else:
+                    yield number, line
+                self.at += len(line) + 1
+
+    def blocks(self) -> Iterator[tuple[int, Block]]:
+        """All lines, blank ones among them, many at once: the number of the first, and they."""
         chunk: Chunk | None = self.chunk
         while chunk is not None:
             try:
-                yield from self._lines(chunk)
+                for block in blocks(chunk):
+                    first = (block.at if chunk.kind == "parquet" else self.passed) + 1
+                    self.passed = first + len(block.lines) - 1
+                    size = block.bytes
+                    self.bytes += size
+                    if chunk.kind == "lines":
+                        self.span = self.span[0] if self.span[1] else block.at, block.at + size
+                    yield first, block
                 return
             except BrokenInput as error:
                 self.unread.append((self.passed + 1, f"cannot be read {error.where}: {error.why}"))
                 chunk = error.rest
 
-    def leave_out(self, line: bytes) -> None:
-        """Take the line that came last out of the kept ones."""
-        self.gaps.extend((self.at, self.at + len(line) + 1))
+    def leave_out(self, at: int, line: bytes) -> None:
+        """Take the line that begins there out of the kept ones."""
+        self.gaps.extend((at, at + len(line) + 1))
 
-    def _lines(self, chunk: Chunk) -> Iterator[tuple[int, bytes]]:
-        counts_from_file = chunk.kind == "parquet"
-        begin, at, line = -1, 0, b""
-        for at, line in all_lines(chunk):
-            self.at = at
-            self.passed = at + 1 if counts_from_file else self.passed + 1
-            if begin < 0:
-                begin = at
-            if line and not line.isspace():
-                yield self.passed, line
-            else:
-                self.leave_out(line)
-        if begin >= 0:
-            self.span = begin, at + len(line) + 1
+
+def is_blank(line: bytes) -> bool:
+    """Whether nothing stands on a line."""
+    return not line or line.isspace()
 
 
 def broken_record(line: int, why: str, row: bytes | None) -> bytes:
@@ -139,11 +148,14 @@ def join_records(results: Sequence[Result], before: Sequence[int], name: str, ta
 def join_kept(results: Sequence[Result], source: Path, target: Path) -> None:
     """Copy what lies between the gaps of a plain file's chunks: kept rows are written once, and parts are small."""
     with home.atomic_path(target) as temp, source.open("rb", buffering=0) as file, temp.open("wb", BLOCK) as joined:
+        block, at = memoryview(b""), 0
         for start, end in _kept(results):
             while start < end:
-                block = os.pread(file.fileno(), min(end - start, BLOCK), start)
-                joined.write(block or b"\n")  # the last line may end without one
-                start += len(block) or 1
+                if not at <= start < at + len(block):
+                    block, at = memoryview(os.pread(file.fileno(), BLOCK, start)), start
+                until = min(end, at + len(block))
+                joined.write(block[start - at : until - at] or b"\n")  # the last line may end without one
+                start = max(until, start + 1)
 
 
 def _kept(results: Sequence[Result]) -> Iterator[tuple[int, int]]:
@@ -151,7 +163,7 @@ def _kept(results: Sequence[Result]) -> Iterator[tuple[int, int]]:
     start = end = 0
     for result in results:
         (begin, until), gaps = result.counts["span"], array("q", (result.folder / GAPS).read_bytes())
-        for gap, after in [*zip(gaps[::2], gaps[1::2], strict=True), (until, until)]:
+        for gap, after in [*sorted(zip(gaps[::2], gaps[1::2], strict=True)), (until, until)]:
             if begin < gap:
                 if begin != end:
                     yield start, end

@@ -10,14 +10,15 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import groupby
 from pathlib import Path
+from typing import IO
 
 import orjson
 
 from samosa import home
 from samosa.data import parallel
-from samosa.data.filter import Judged, RuleSet, sort_lines
+from samosa.data.filter import Judged, RuleSet, Sorter
 from samosa.data.filter.tally import Tally, Totals, merge
-from samosa.data.lines import BLOCK, line_writer
+from samosa.data.lines import BLOCK, Block, line_writer
 from samosa.data.manifest import Chunk, chunks_of, format_of, whole
 from samosa.data.parallel import Counts, Result
 from samosa.data.sidecars import (
@@ -31,6 +32,7 @@ from samosa.data.sidecars import (
     Place,
     broken_record,
     first_broken,
+    is_blank,
     join_kept,
     join_records,
     lines_before,
@@ -122,26 +124,61 @@ def sift_chunk(chunk: Chunk, folder: Path, *, rules: RuleSet) -> Counts:
     """Filter one chunk into `folder`: sidecars whose line numbers count from the chunk's beginning, and kept rows, of a
     plain file only where they are not."""
     tally = Tally(rules, chunk.path.name, seed=EXAMPLE_SEED, thorough=chunk.start == 0)
-    rows = Numbered(chunk)
+    rows, sorter = Numbered(chunk), Sorter(rules)
     with ExitStack() as files:
         good = files.enter_context(line_writer(folder / KEPT_ZST)) if chunk.kind != "lines" else None
         bad = files.enter_context((folder / REJECTED).open("wb", BLOCK))
         broken = files.enter_context((folder / BROKEN).open("wb", BLOCK))
-        for judged in sort_lines(rules, rows):
-            tally.add(judged)
-            if judged.broken is not None:
-                broken.write(broken_record(judged.where, judged.broken, judged.line))
-                rows.leave_out(judged.line)
-            elif judged.reasons:
-                bad.write(rejected_record(judged))
-                rows.leave_out(judged.line)
-            elif good is not None:
-                good.write(judged.line + b"\n")
+        careful = _Careful(sorter, tally, rows, bad, broken)
+        for first, block in rows.blocks():
+            lengths = list(map(sorter.quick, block.lines))
+            careful.judge(first, block, lengths)
+            if due := tally.keep([length for length in lengths if length >= 0]):
+                kept = [place for place, length in enumerate(lengths) if length >= 0]
+                for place in map(kept.__getitem__, due):
+                    tally.look(first + place, block.lines[place])
+            if good is not None:
+                good.write(b"".join(b"%b\n" % line for line, n in zip(block.lines, lengths, strict=True) if n >= 0))
         for where, why in rows.unread:
             broken.write(broken_record(where, why, None))
     if good is None:
         (folder / GAPS).write_bytes(rows.gaps.tobytes())
+    tally.totals.bytes = rows.bytes
     return {"tally": tally.as_dict(), "lines": rows.passed, "span": rows.span, "unread": len(rows.unread)}
+
+
+@dataclass
+class _Careful:
+    """What is done with rows that are not plainly good."""
+
+    sorter: Sorter
+    tally: Tally
+    rows: Numbered
+    bad: IO[bytes]
+    broken: IO[bytes]
+
+    def judge(self, first: int, block: Block, lengths: list[int]) -> None:
+        """Judge with care what has no length in a block, and give it one where it is kept. Together that takes two
+        thirds of the time: one path's code and data stay in the processor's cache.
+        """
+        places = [place for place, length in enumerate(lengths) if length < 0]
+        starts = block.starts() if places else []
+        for place in places:
+            line = block.lines[place]
+            if not is_blank(line):
+                judged = self.sorter.judge(first + place, line)
+                if judged.broken is None and not judged.reasons:
+                    lengths[place] = judged.length
+                    continue
+                self.tally.add(judged)
+                self._write(judged)
+            self.rows.leave_out(starts[place], line)
+
+    def _write(self, judged: Judged) -> None:
+        if judged.broken is None:
+            self.bad.write(rejected_record(judged))
+        else:
+            self.broken.write(broken_record(judged.where, judged.broken, judged.line))
 
 
 def rejected_record(judged: Judged) -> bytes:

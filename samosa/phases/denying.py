@@ -6,6 +6,8 @@ import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pydantic import PositiveInt
+
 from samosa import home
 from samosa.config import Recipe, load
 from samosa.data.fence import Denied, read_denied
@@ -21,9 +23,9 @@ class Sample(Recipe):
     """What `--plan` looks at."""
 
     seed: int
-    pieces: int
+    pieces: PositiveInt
     """Places in the files, spread evenly."""
-    piece_kb: int
+    piece_kb: PositiveInt
     """How much is read at each."""
 
 
@@ -39,7 +41,7 @@ class FenceFiles(Recipe):
 
     fence: Fence
     seed: int
-    chunk_mb: int
+    chunk_mb: PositiveInt
     """Text that a worker takes at once, in MB."""
     sample: Sample
     roadmap: list[Asked]
@@ -56,8 +58,6 @@ def denied_by(settings: Fence) -> list[Denied]:
     for name in settings.against:
         for one in _named(name, settings):
             found.setdefault((one.question, one.choices), one)
-    if not found:
-        raise BadInput("there is nothing to fence against", hint=f"--against {JOINT}, or a file of questions")
     return list(found.values())
 
 
@@ -79,7 +79,10 @@ def _named(name: str, settings: Fence) -> Iterator[Denied]:
         for number, asked in enumerate(recipe.roadmap, 1):
             yield Denied(f"roadmap-{number}", asked.question, tuple(asked.answers))
     else:
-        yield from read_denied(_path(name))
+        questions = list(read_denied(_path(name)))
+        if not questions:
+            raise BadInput(f"--against {name}: no question in it", hint="one JSON object a line, with its question")
+        yield from questions
 
 
 def joint(seed: int, per_pattern: int) -> list[Denied]:

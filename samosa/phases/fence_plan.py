@@ -45,11 +45,13 @@ def show_plan(
     seconds = whole / (text / spent) / workers if text else 0.0
     stored = sum(path.stat().st_size for path in paths)
     free = home.free_space(out)
-    console.say(f"fence {len(paths)} files against {len(denied):,} questions, as {rows:,} rows of a sample predict")
+    files = paths[0].name if len(paths) == 1 else f"{len(paths)} files"
+    console.say(f"fence {files} against {len(denied):,} questions, as {rows:,} rows of a sample predict")
+    of = "one process of" if workers == 1 else f"{workers} processes of"
     lines = [
         ("rows", f"{all_rows:,.0f}", "by the files' sizes and the sample's rows"),
         ("fenced", f"{share * all_rows:,.0f}", f"{share:.3%}, {low:.3%} – {high:.3%}"),
-        ("time", clock(seconds), f"{workers} processes of {text / spent / MB:,.0f} MB/s, as the sample took"),
+        ("time", clock(seconds), f"{of} {text / spent / MB:,.0f} MB/s, as the sample took"),
         ("disk", f"{stored / MB:,.1f} MB", f"{free / MB:,.0f} MB are free at {out}"),
     ]
     mark = "✓" if stored <= free else "✗"

@@ -173,6 +173,8 @@ def _next(fenced: Sequence[Fenced]) -> str:
     kept = " ".join(shlex.quote(str(one.place.kept)) for one in fenced if one.kept)
     if (taken := [one for one in fenced if one.fenced]) and not kept:
         return f"no row was kept; next: read {fenced_path(taken[0].place)}, which has every copy beside its question"
+    if not kept:
+        return "no row was in it; next: samosa fence FILES with rows"
     review = f"review {fenced_path(taken[0].place)}, then " if taken else ""
     return f"next: {review}samosa mix {kept}"
 

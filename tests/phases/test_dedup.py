@@ -63,7 +63,7 @@ def test_a_plan_shows_rows_memory_disk_and_time_and_writes_nothing(tmp_path, cap
     assert told["rows"] == pytest.approx(1000, rel=0.1) and told["bytes"] == pytest.approx(
         path.stat().st_size, rel=0.01
     )
-    assert told["memory_bytes"] == told["rows"] * 64 + 200_000_000
+    assert told["memory_bytes"] == told["rows"] * 112 + 200_000_000
     assert "23 bands of 6 values" in err
     assert err.splitlines()[-1] == f"next: samosa dedup {path} --out {tmp_path}/out --near --threshold 0.8"
     assert not (tmp_path / "out").exists()

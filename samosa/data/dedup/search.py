@@ -45,9 +45,10 @@ from samosa.data.parallel import Result
 from samosa.errors import SamosaError
 
 VERSION = 1  # part of every key: raise it when something here finds, hashes or writes otherwise
-BYTES_PER_ROW = 64
-"""The most that the search holds for a row: its verdict (16) and flags (1) throughout; for a while its key and the
-order of keys (16 + 8, and 16 more while they are sorted), later a band's hash and its order (16, and 16 more)."""
+BYTES_PER_ROW = 112
+"""What a row may add to the peak: 100 were measured between a quarter of a million and a million rows. Its verdict
+(16) and flags (1) are held throughout; for a while its key and the order of keys (16 + 8, and 16 more while they are
+sorted), later a band's hash and its order (16, and 16 more); the rest are mapped pages of the files these lie in."""
 WORKER_BYTES = 200_000_000
 """What a process takes besides: its libraries, a block of rows and their hashes; more for a row of many megabytes."""
 Progress = Callable[[str, int, Result | None], None]

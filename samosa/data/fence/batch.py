@@ -1,6 +1,6 @@
 """Rows as texts and words: a batch that is looked at together."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,25 +15,22 @@ ANSWERS = frozenset(["answer", "answers", "output", "response", "completion", "c
 NO_TEXT = frozenset(["role", "from", "type", "id", "source", "tool_name"])
 
 
-def strings_of(value: Any, *, asks: bool = True) -> Iterator[tuple[str, bool]]:
-    """Every text of a row, whatever its layout, in order, and whether it may ask: an assistant's does not.
+def strings_of(value: Any, found: list[str], asking: list[bool], *, asks: bool = True) -> None:
+    """Add every text of a row, whatever its layout, in order, and whether it may ask: an assistant's does not.
 
     Names of roles, types and the like are no texts.
     """
     if isinstance(value, str):
-        yield value, asks
+        found.append(value)
+        asking.append(asks)
     elif isinstance(value, list):
         for one in value:
-            yield from strings_of(one, asks=asks)
-    elif isinstance(value, Mapping):
+            strings_of(one, found, asking, asks=asks)
+    elif isinstance(value, dict):
         asks = asks and value.get("role", value.get("from")) not in ANSWERING
         for key, one in value.items():
-            if key in NO_TEXT:
-                continue
-            if one.__class__ is str:  # most are, and generators are slow
-                yield one, asks and key not in ANSWERS
-            else:
-                yield from strings_of(one, asks=asks and key not in ANSWERS)
+            if key not in NO_TEXT:
+                strings_of(one, found, asking, asks=asks and key not in ANSWERS)
 
 
 @dataclass(frozen=True)
@@ -55,10 +52,9 @@ class Batch:
         asking: list[bool] = []
         owners: list[int] = []
         for number, row in enumerate(rows):
-            for text, asks in strings_of(row):
-                texts.append(without_system(text) if asks else text)
-                asking.append(asks)
-                owners.append(number)
+            strings_of(row, texts, asking)
+            owners += [number] * (len(texts) - len(owners))
+        texts = [without_system(text) if asks else text for text, asks in zip(texts, asking, strict=True)]
         return cls(rows, texts, np.array(asking, np.bool_), owners, words_of(texts))
 
     def text_at(self, place: int) -> int:

@@ -74,7 +74,7 @@ SAME = {
 }
 """Word -> the word that it is written for."""
 
-ASKING = frozenset(["what", "who", "where", "how", "when"])
+ASKING = frozenset(["what", "who", "where", "how", "when", "why", "which", "whose", "whom"])
 """After these "is" may be a mere "'s"."""
 
 OPENERS = frozenset(

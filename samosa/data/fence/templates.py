@@ -5,6 +5,7 @@ in the same words and mostly in the same order; so nothing need be known about w
 """
 
 import functools
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,13 +21,14 @@ SHOUTED = 0.7  # a text with more of its words capitalised says nothing by capit
 IS = frozenset(["is"])
 NAME_JOINERS = frozenset(["of", "de", "la", "the", "and", "van", "von", "del"])
 SENTENCE_END = re.compile(r"[.!?:;\"“”(\[]\s*$|\n")
-SENTENCE = re.compile(r"[.!?](?=\s)")
+SENTENCE = re.compile(r"(?<!\sst)(?<!\smr)(?<!\sdr)(?<!\sms)(?<!\smrs)(?<!\sjr)(?<!\svs)(?<!\sno)[.!?](?=\s)")
 ACRONYM = re.compile(rb"[A-Z]{2,6}s?")
 STRICT = frozenset(["inside", "declared", "declared name"])
 """What varies even in the more literal template."""
 LEAST = 0.6  # of a long template: a fifth of its words may be lost, and a few of grammar with them
 NAME_WORDS = 5  # that a copy may put into the slot of a name
 NUMBER_WORDS = 3  # "1,250.75" is three
+LONGEST_NUMBER = 6  # words more, spelled out: "three thousand four hundred and seventy-six"
 GRAMMAR_SAYS = 0.4  # of what a word with a meaning says
 SAYS_ENOUGH = 4.0  # a short template that says less has to be a sentence by itself, of somebody who asks
 GRAMMAR_ENOUGH = 2.7  # "I am ... from .... Where am I from?"; "which of the following is true of ..." does not
@@ -46,6 +48,8 @@ class Template:
     """[fixed + 1]: whether one of those slots is a number."""
     names: tuple[bool, ...]
     """[fixed + 1]: whether one is a name that was known by its capital."""
+    free: tuple[bool, ...]
+    """[fixed + 1]: whether one may be any word."""
     says: float
     """How much it says: a word of grammar says less than one with a meaning, a stem of tests nothing."""
     sentences: int
@@ -81,7 +85,7 @@ class Template:
     @functools.cached_property
     def length(self) -> int:
         """Words of the longest copy."""
-        return len(self.fixed) + sum(self.rooms)
+        return len(self.fixed) + sum(self.rooms) + LONGEST_NUMBER * sum(self.numbers)
 
     @functools.cached_property
     def weight(self) -> int:
@@ -91,17 +95,17 @@ class Template:
 
 def templates_of(denied: Sequence[Denied]) -> list[Template]:
     """The distinct templates of questions, in order of appearance; a question that says little may have two."""
-    words = words_of(_asked(denied))
+    asked = _asked(denied)
+    words = words_of([text for _, text in asked])
     declared = words_of([slot for one in denied for slot in one.slots])
-    common = frozenset(words.ids[~words.capitals].tolist()) | _ids(lexicon.OPENERS)
+    common = frozenset(words.ids[~words.capitals].tolist()) | ids_of_all(lexicon.OPENERS)
     found: dict[tuple[object, ...], Template] = {}
-    phrase = 0
-    for number, one in enumerate(denied):
-        span = range(int(words.bounds[number]), int(words.bounds[number + 1]))
-        phrases = range(phrase, phrase := phrase + len(one.slots))
+    ends = list(itertools.accumulate(len(one.slots) for one in denied))
+    for text, (number, _) in enumerate(asked):
+        span = range(int(words.bounds[text]), int(words.bounds[text + 1]))
         varies = _names(words, span, common)
-        for slot in phrases:
-            _mark(varies, words.listed[span.start : span.stop], declared, slot)
+        for slot in range(ends[number] - len(denied[number].slots), ends[number]):
+            _mark(varies, words.listed(span.start, span.stop), declared, slot)
         for template in _variants(words, span, varies):
             kept = found.setdefault((template.fixed, template.slots, template.numbers), template)
             kept.sentences = max(kept.sentences, template.sentences)
@@ -109,14 +113,21 @@ def templates_of(denied: Sequence[Denied]) -> list[Template]:
     return list(found.values())
 
 
-def _asked(denied: Sequence[Denied]) -> list[str]:
-    """The questions; with its choices where one asks nothing by itself."""
+def _asked(denied: Sequence[Denied]) -> list[tuple[int, str]]:
+    """(number, text) of questions; those that say little by themselves ("Xylem") with their choices as well, and those
+    that ask nothing only with them."""
     words = words_of([one.question for one in denied])
-    says = np.bincount(words.texts[words.kinds == CONTENT], minlength=len(denied))
-    return [
-        "\n".join([one.question, *one.choices]) if one.choices and not says[number] else one.question
-        for number, one in enumerate(denied)
-    ]
+    content, grammar = (
+        np.bincount(words.texts[words.kinds == kind], minlength=len(denied)) for kind in (CONTENT, STOP)
+    )
+    says = content + GRAMMAR_SAYS * grammar
+    found: list[tuple[int, str]] = []
+    for number, one in enumerate(denied):
+        if content[number] or not one.choices:
+            found.append((number, one.question))
+        if one.choices and says[number] < SAYS_ENOUGH:
+            found.append((number, "\n".join([one.question, *one.choices])))
+    return found
 
 
 def _variants(words: Words, span: range, names: Sequence[str]) -> Iterator[Template]:
@@ -142,24 +153,28 @@ def _template(words: Words, span: range, varies: Sequence[str], *, units: bool) 
     sentences = len(SENTENCE.findall(whole))
     fixed: list[int] = []
     content: list[bool] = []
-    slots, numbers, names = [0], [False], [False]
+    slots, numbers, names, free = [0], [False], [False], [False]
     says = 0.0
     for place, why in zip(span, varies, strict=True):
-        kind = words.kinds_listed[place]
+        kind = words.kinds[place]
         if why or kind in (NUMBER, DAY) or (kind == UNIT and not units):
             slots[-1] += 1
-            numbers[-1] |= kind == NUMBER
+            numbers[-1] |= bool(kind == NUMBER)
             names[-1] |= why not in ("", "declared")
-        elif words.listed[place] in _ids(IS) and fixed and not slots[-1] and fixed[-1] in _ids(lexicon.ASKING):
+            lower = kind == CONTENT and not words.capitals[place]  # "Veqk coin" is one declared name
+            free[-1] |= why == "declared" or bool(why == "declared name" and lower)
+        elif words.ids[place] in ids_of_all(IS) and fixed and not slots[-1] and fixed[-1] in ids_of_all(lexicon.ASKING):
             says += GRAMMAR_SAYS  # a copy may have "what's" for it
         elif len(fixed) < LONGEST:
-            fixed.append(words.listed[place])
+            fixed.append(int(words.ids[place]))
             content.append(kind == CONTENT)
             says += 1 if kind in (CONTENT, UNIT) else 0 if kind == STEM else GRAMMAR_SAYS
             slots.append(0)
             numbers.append(False)
             names.append(False)
-    return Template(tuple(fixed), tuple(content), tuple(slots), tuple(numbers), tuple(names), says, sentences)
+            free.append(False)
+    varied = (tuple(slots), tuple(numbers), tuple(names), tuple(free))
+    return Template(tuple(fixed), tuple(content), *varied, says, sentences)
 
 
 def _names(words: Words, span: range, common: frozenset[int]) -> list[str]:
@@ -169,16 +184,16 @@ def _names(words: Words, span: range, common: frozenset[int]) -> list[str]:
     if _is_shouted(words, span, capitals):
         return names
     for offset, place in enumerate(span):
-        if capitals[offset] and words.kinds_listed[place] == CONTENT:
+        if capitals[offset] and words.kinds[place] == CONTENT:
             if ACRONYM.fullmatch(words.written(place)):
                 names[offset] = "acronym"
             elif offset and SENTENCE_END.search(words.before(place)) is None:
                 names[offset] = "inside"
-            elif words.listed[place] not in common:
+            elif words.ids[place] not in common:
                 names[offset] = "opening"
-    joiners = _ids(NAME_JOINERS)
+    joiners = ids_of_all(NAME_JOINERS)
     for offset in range(1, len(span) - 1):  # "Bank of England" is one name
-        if capitals[offset - 1] and capitals[offset + 1] and words.listed[span[offset]] in joiners:
+        if capitals[offset - 1] and capitals[offset + 1] and words.ids[span[offset]] in joiners:
             names[offset] = names[offset - 1] if names[offset + 1] else ""
     return names
 
@@ -186,7 +201,7 @@ def _names(words: Words, span: range, common: frozenset[int]) -> list[str]:
 def _is_shouted(words: Words, span: range, capitals: Sequence[bool]) -> bool:
     """Whether capitals say nothing, because words of grammar have them as well."""
     grammar = [  # "I" is large anywhere
-        capitals[at - span.start] for at in span[1:] if words.kinds_listed[at] == STOP and len(words.written(at)) > 1
+        capitals[at - span.start] for at in span[1:] if words.kinds[at] == STOP and len(words.written(at)) > 1
     ]
     return all(grammar) if grammar else len(span) > 2 and sum(capitals) > SHOUTED * len(span)
 
@@ -194,12 +209,13 @@ def _is_shouted(words: Words, span: range, capitals: Sequence[bool]) -> bool:
 def _mark(names: list[str], ids: Sequence[int], declared: Words, slot: int) -> None:
     """Mark where a declared slot stands."""
     first, end = int(declared.bounds[slot]), int(declared.bounds[slot + 1])
-    phrase = declared.listed[first:end]
+    phrase = declared.listed(first, end)
     for at in range(len(ids) - len(phrase) + 1 if phrase else 0):
         if ids[at : at + len(phrase)] == phrase:
             names[at : at + len(phrase)] = ["declared name" if declared.capitals[first] else "declared"] * len(phrase)
 
 
 @functools.cache
-def _ids(texts: frozenset[str]) -> frozenset[int]:
-    return frozenset(words_of(sorted(texts)).listed)
+def ids_of_all(texts: frozenset[str]) -> frozenset[int]:
+    """The ids of single words, each looked up once."""
+    return frozenset(words_of(sorted(texts)).ids.tolist())

@@ -9,17 +9,21 @@ An answer without the question never does.
 import re
 from typing import Literal
 
+from samosa.data.fence import lexicon
 from samosa.data.fence.fit import Place
 from samosa.data.fence.index import MOVED, Index
 from samosa.data.fence.templates import (
     GRAMMAR_ENOUGH,
+    IS,
+    NAME_JOINERS,
     NAME_WORDS,
     SAYS_ENOUGH,
     SAYS_LITTLE,
     SENTENCE,
     SHOUTED,
+    ids_of_all,
 )
-from samosa.data.fence.words import NUMBER, STOP, Words
+from samosa.data.fence.words import CONTENT, NUMBER, SIGNS, STOP, Words
 
 Verdict = Literal["fits", "with the answer", "no"]
 
@@ -31,6 +35,7 @@ INSIDE = 5  # words: a shorter question is one by itself ("price of gold" is in 
 SLACK = 0.15  # of the neighbours may be apart besides those of a moved clause, in a long template
 LOOSE = 0.4  # of a long template's words may be others, between
 LIMIT = 20  # words to the end of a sentence; farther away it does not matter where
+POWER = "^"  # "3 * 10^5" is one number, and no question
 LINE = re.compile(r"[.!?:]\s|\n")
 BREAK = re.compile(r"[.!?:;,\n\"()\[\]{}|]")
 
@@ -44,7 +49,7 @@ def verdict_on(place: Place, words: Words, *, asks: bool) -> Verdict:
         return "no"
     if template.says >= SAYS_ENOUGH:
         return _short(place, words)
-    if place.missing or place.broken > (place.total >= 4) or not _close(place, 1) or not asks:
+    if place.missing or place.broken > (place.total >= 3) or not _close(place, 1) or not asks:
         return "no"
     if not _alone(place, words) or _sentences(place, words) > template.sentences:
         return "no"
@@ -65,7 +70,8 @@ def _long(place: Place) -> Verdict:
 def _short(place: Place, words: Words) -> Verdict:
     whole = place.broken == 0 or _sentences(place, words) <= place.template.sentences
     more = place.total >= 5  # of six words one of grammar may be missing, and a clause be moved
-    if whole and place.missing <= more and place.broken <= 1 + more and _close(place, 1):
+    whole &= not ids_of_all(lexicon.ASKING).intersection(place.lost)  # "the meaning of the word" asks nothing
+    if whole and place.missing <= more and place.broken <= 1 + more and _close(place, 1) and _filled(place, words):
         return "fits"
     return "with the answer" if place.broken <= APART * place.total and _close(place, 4) else "no"
 
@@ -78,29 +84,61 @@ def _close(place: Place, loose: float) -> bool:
 def _filled(place: Place, words: Words) -> bool:
     """Where the template has a number or a name, a number or a name stands: "what is x" is no "what is 5 x 7".
 
-    Other slots have a word of any meaning. A name has a capital, in a text that has both; where one clause moved, it
-    may stand anywhere in its sentence.
+    Other slots have a word of any meaning. In a template that says little a name has a capital, in a text that has
+    both, and nothing stands beside it: "what happened to Ann's dog" asks for no Ann. Where one clause moved, it may
+    stand anywhere in its sentence.
     """
     template, first, last = place.template, place.first, place.last
     if len(template.fixed) == 1 and template.numbers == (True, True):  # "8 times to get 32" is no "8 times 32"
-        beside = [at for at in (first - 1, last + 1) if place.begin <= at < place.end]
-        return len(beside) == 2 and all(words.kinds[at] == NUMBER for at in beside)
+        both = [at for at in (first - 1, last + 1) if place.begin <= at < place.end]
+        return len(both) == 2 and all(words.kinds[at] == NUMBER for at in both)
     rooms = template.rooms
     gaps = [(first - rooms[0], first), (first, last), (last + 1, last + 1 + rooms[-1])]
     sides = [(0,), tuple(range(1, len(template.fixed))), (len(template.fixed),)]
-    capitals = _capitals(place, words)
+    little = template.says < SAYS_ENOUGH and not any(template.numbers)
+    capitals = _capitals(place, words) if little else None
     for (low, high), slots in zip(gaps, sides, strict=True):
-        if place.broken:
+        if place.broken or template.says >= SAYS_ENOUGH:
             low, high = first - NAME_WORDS, last + 1 + NAME_WORDS
         inside = range(max(low, place.begin), min(high, place.end))
-        if sum(template.numbers[slot] for slot in slots) > sum(words.kinds_listed[at] == NUMBER for at in inside):
+        if sum(template.numbers[slot] for slot in slots) > sum(words.kinds[at] == NUMBER for at in inside):
             return False
-        others = {at for at in inside if words.listed[at] not in template.distinct and words.kinds_listed[at] != STOP}
-        if sum(template.slots[slot] > 0 for slot in slots) > len(others):
+        others = {at for at in inside if words.ids[at] not in template.distinct and words.kinds[at] != STOP}
+        if sum(template.slots[slot] > 0 for slot in slots) > len(others) * (1 if little else 2):
+            return False  # a name may be a word of the question as well
+        if not little or not any(template.names[slot] for slot in slots):
+            continue
+        if capitals is not None and not others & capitals:
             return False
-        if capitals is not None and any(template.names[slot] for slot in slots) and not others & capitals:
-            return False
+        if not place.broken and not any(template.free[slot] for slot in slots):
+            beside = _until_break(place, words, inside)
+            if not all(_names(words, at, capitals) for at in beside if words.ids[at] not in template.distinct):
+                return False
     return True
+
+
+def _names(words: Words, at: int, capitals: set[int] | None) -> bool:
+    """Whether a word may be part of a name, number or unit."""
+    if (capitals is not None and at in capitals) or words.ids[at] in ids_of_all(NAME_JOINERS | IS):
+        return True
+    kind, begin = words.kinds[at], words.begins[at]
+    if kind == CONTENT:
+        return capitals is None or words.buffer[begin] in SIGNS
+    return kind != STOP or words.ends[at] - begin == 1  # an initial
+
+
+def _until_break(place: Place, words: Words, inside: range) -> range:
+    """Of words before or after a span those that stand in its sentence or clause, without grammar at the far end."""
+    low, high = inside.start, inside.stop
+    if low > place.last:
+        high = next((at for at in inside if _begins(words, at)), high)
+        while high > low and words.kinds[high - 1] == STOP:
+            high -= 1
+    elif high <= place.first:
+        low = next((at for at in range(place.first, low, -1) if _begins(words, at)), low)
+        while low < high and words.kinds[low] == STOP:
+            low += 1
+    return range(low, high)
 
 
 def _capitals(place: Place, words: Words) -> set[int] | None:
@@ -117,12 +155,14 @@ def _alone(place: Place, words: Words) -> bool:
     """A sentence by itself; one that says next to nothing is exactly one, or the whole text."""
     template = place.template
     before, after = template.rooms[0] + STRAY, template.rooms[-1] + STRAY
+    lead, tail = words.apart(place.begin, place.first), words.apart(place.last, place.end - 1)
     if len(template.fixed) == 1:
-        return place.end - place.begin <= 1 + sum(template.slots) + STRAY or _is_line(place, words)
+        return lead + tail <= sum(template.slots) + STRAY or _is_line(place, words)
     if template.says < SAYS_LITTLE:
-        if place.first - place.begin <= before and place.end - 1 - place.last <= after:
+        if lead <= before and tail <= after:
             return True
-        if template.slots[0] or len(template.fixed) + (template.slots[-1] > 0) < 3:
+        asks = not ids_of_all(lexicon.ASKING).isdisjoint(template.fixed)
+        if (template.slots[0] and not asks) or len(template.fixed) + (template.slots[-1] > 0) < 3:
             return False
         before, after = template.rooms[0], template.rooms[-1]
     to_end = _to_break(words, place.last, place.end - 1, 1)
@@ -134,9 +174,13 @@ def _is_line(place: Place, words: Words) -> bool:
     first, last = place.first - 1, place.last + 1
     if place.template.numbers != (True, True) or first < place.begin or last >= place.end:
         return False
-    before = first == place.begin or LINE.search(words.before(first)) is not None
-    after = last == place.end - 1 or LINE.search(words.before(last + 1)) is not None
     within = all(words.before(at).isspace() for at in (place.first, last))
+    while first > place.begin and words.apart(first - 1, place.first) == 1:  # "four hundred and six" is one number
+        first -= 1
+    while last < place.end - 1 and words.apart(place.last, last + 1) == 1 and POWER not in words.before(last + 1):
+        last += 1
+    before = first == place.begin or LINE.search(words.before(first)) is not None
+    after = last == place.end - 1 or LINE.search(words.before(last + 1)) is not None or _opens(words, last + 1)
     return before and after and within
 
 
@@ -147,20 +191,24 @@ def _sentences(place: Place, words: Words) -> int:
 
 def _to_break(words: Words, at: int, limit: int, step: int) -> int:
     """Words from a place to the next mark that ends a sentence or clause, or to the limit."""
-    count = 0
-    while at != limit and count < LIMIT:
+    start = at
+    while at != limit and abs(at - start) < LIMIT:
         if _begins(words, at + 1 if step > 0 else at):
-            return count
-        at, count = at + step, count + 1
-    return count
+            break
+        at += step
+    return words.apart(min(start, at), max(start, at))
 
 
 def _begins(words: Words, at: int) -> bool:
     """Whether a word begins a clause: after a mark, or with a capital that only a beginning gives it ("And")."""
-    if BREAK.search(words.before(at)):
-        return True
-    length = words.ends[at] - words.begins[at]  # "I" is large anywhere
-    return bool(words.kinds[at] == STOP and length > 1 and words.capitals[at] and not words.capitals[at - 1])
+    return BREAK.search(words.before(at)) is not None or _opens(words, at)
+
+
+def _opens(words: Words, at: int) -> bool:
+    """Whether a word of grammar has a capital, and no title stands around it; "I" is large anywhere."""
+    long = words.ends[at] - words.begins[at] > 1
+    titled = words.capitals[at - 1] and (at + 1 == len(words.ids) or words.capitals[at + 1])
+    return bool(words.kinds[at] == STOP and long and words.capitals[at] and not titled)
 
 
 def asked_as_it_is(index: Index, words: Words, text: int, number: int) -> tuple[int, int] | None:

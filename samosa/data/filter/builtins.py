@@ -11,7 +11,7 @@ import re2
 
 from samosa.data.filter import alphabets
 from samosa.data.filter.emoji import run_of
-from samosa.data.filter.lines import neighbours, runs
+from samosa.data.filter.lines import may_repeat, runs
 from samosa.data.filter.masks import HIDDEN, open_fence
 from samosa.data.filter.patterns import Span, options
 
@@ -25,12 +25,12 @@ Find = Callable[[str, str], Iterator[Span]]
 @dataclass(frozen=True)
 class TextCheck:
     """Rejects a text where `find` finds something. It is asked only where `pattern` (RE2) matches, or `suspect` is true
-    of what the rule sees; without `find` the pattern alone decides.
+    of what the rule sees (UTF-8); without `find` the pattern alone decides.
     """
 
     pattern: str | None
     find: Find | None
-    suspect: Callable[[str], bool] = bool
+    suspect: Callable[[bytes], bool] = bool
 
 
 def emoji_run(*, times: int) -> TextCheck:
@@ -73,8 +73,8 @@ def image_without_url() -> TextCheck:
 
 
 def repeated_line(*, times: int, shortest: int, exact: bool) -> TextCheck:
-    """The same line `times` times in a row, at least `shortest` characters long. Unless `exact`, white space around
-    lines does not count, and rulers and rows of tables may repeat.
+    """The same line `times` times in a row, at least `shortest` characters long. Unless `exact`, ASCII's blanks
+    around lines do not count, and rulers and rows of tables may repeat.
     """
 
     def find(words: str, text: str) -> Iterator[Span]:
@@ -87,7 +87,7 @@ def repeated_line(*, times: int, shortest: int, exact: bool) -> TextCheck:
                 for first, _, end_of_last in runs(text[start:last], times, trim=not exact):
                     yield start + first, start + end_of_last
 
-    return TextCheck(None, find, lambda words: neighbours(words, trim=not exact))
+    return TextCheck(None, find, may_repeat(times, trim=not exact))
 
 
 def _says_something(line: str) -> bool:
@@ -115,8 +115,8 @@ def looped_text(*, times: int, longest: int) -> TextCheck:
                     yield spans[0].start(), spans[-1].end()
                     return
 
-    def suspect(words: str) -> bool:
-        tokens = words.split()
+    def suspect(words: bytes) -> bool:
+        tokens = words.decode().split()
         return max(Counter(pairwise(tokens)).values(), default=0) >= times - 1
 
     return TextCheck(None, find, suspect)
@@ -141,7 +141,7 @@ def unclosed_fence() -> TextCheck:
         if span is not None:
             yield span
 
-    return TextCheck(None, find, lambda words: "```" in words or "~~~" in words)
+    return TextCheck(None, find, lambda words: b"```" in words or b"~~~" in words)
 
 
 def non_english(*, share: float, letters: int) -> TextCheck:

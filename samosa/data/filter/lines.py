@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import compress, groupby
 from operator import eq, itemgetter
 from typing import TYPE_CHECKING, TypeAlias
@@ -22,14 +22,24 @@ _COMPARED = 16  # bytes of lines that are compared for all lines at once
 Places: TypeAlias = "NDArray[np.intp]"
 
 
-def neighbours(text: str, *, trim: bool) -> bool:
-    """Whether some line says something and equals the next: without that nothing repeats. Cheap where none does."""
-    if len(text) >= _LONG and text.count("\n") >= _MANY:
-        return bool(_equal_to_next(text.encode(), trim)[0].any())
-    lines = text.split("\n")
-    if trim:
-        lines = [line.strip(BLANKS) for line in lines]
-    return any(compress(lines, map(eq, lines, lines[1:])))
+def may_repeat(times: int, *, trim: bool) -> Callable[[bytes], bool]:
+    """Make what tells whether a line that is not empty may stand `times` times in a row (2 or more) in a text (UTF-8);
+    false is certain. Of three equal lines two are an even one and the next, so that half of the pairs tell.
+    """
+    blanks, many = BLANKS.encode(), times > 2
+
+    def suspect(text: bytes) -> bool:
+        if len(text) >= _LONG and text.count(b"\n") >= _MANY:
+            return bool(_equal_to_next(text, trim)[0].any())
+        lines = text.split(b"\n")
+        if trim:
+            lines = [line.strip(blanks) for line in lines]
+        pairs = iter(lines)
+        if many and not any(map(eq, pairs, pairs)):
+            return False
+        return any(compress(lines, map(eq, lines, lines[1:])))
+
+    return suspect
 
 
 def runs(text: str, times: int, *, trim: bool) -> Iterator[tuple[int, int, int]]:

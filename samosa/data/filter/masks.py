@@ -13,7 +13,8 @@ HIDDEN = "\x01"  # stands for every hidden character: no letter, no space, no ma
 
 Span = tuple[int, int]
 
-_OPENING = re.compile(r"[ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?")
+# an info string has no backtick: ```x``` on one line is inline code
+_OPENING = re.compile(r"[ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?(?P<marks>~~~+|```+(?=[^`\n]*(?:\n|\Z)))[^\n]*")
 _BLANK_LINE = re.compile(r"\n[ \t\r>]*\n")
 _RUNS = {"`": re.compile("``*"), "~": re.compile("~~*")}  # a literal first: `re` jumps to it
 
@@ -52,15 +53,12 @@ def fences(text: str) -> list[Span]:
     at = 0  # where a line begins
     while ticks >= 0 or tildes >= 0:
         place = tildes if ticks < 0 or 0 <= tildes < ticks else ticks
-        line = text.rfind("\n", at, place) + 1 or at
-        mark = _mark(text, place)
-        at = _end_of_line(text, place)
-        opening = _OPENING.match(text, line, place)
-        # an info string has no backtick: ```x``` on one line is inline code
-        plain = mark[0] == "~" or text.find("`", place + len(mark), at) < 0
-        if plain and opening is not None and opening.end() == place:
-            at = _closing(text, at, mark)
+        opening = _OPENING.match(text, text.rfind("\n", at, place) + 1 or at)
+        if opening is not None and opening.start("marks") == place:
+            at = _closing(text, opening.end(), opening["marks"])
             found.append((place, at))
+        else:
+            at = _end_of_line(text, place)
         ticks = text.find("```", at) if 0 <= ticks < at else ticks
         tildes = text.find("~~~", at) if 0 <= tildes < at else tildes
     return found
@@ -88,20 +86,22 @@ def _end_of_line(text: str, at: int) -> int:
     return len(text) if end < 0 else end
 
 
-def _closing(text: str, at: int, mark: str) -> int:
+def _closing(text: str, at: int, marks: str) -> int:
     """Where the block whose opening line ends at `at` ends: behind its closing line, or at the end of the text."""
-    while (place := text.find(mark, at)) >= 0:
+    while (place := text.find(marks, at)) >= 0:
         line = text.rfind("\n", at, place) + 1
-        at = _end_of_line(text, place)
-        if _closes(text[line:at], mark):
+        at = text.find("\n", place)
+        if at < 0:
+            at = len(text)
+        if _closes(text[line:at], marks):
             return at
     return len(text)
 
 
-def _closes(line: str, mark: str) -> bool:
+def _closes(line: str, marks: str) -> bool:
     """Whether a line is nothing but marks of the kind that opened, at least as many."""
     bare = line.strip(" \t\r>")
-    return len(bare) >= len(mark) and not bare.strip(mark[0])
+    return bare == marks or (len(bare) > len(marks) and not bare.strip(marks[0]))
 
 
 def _hide_inline(text: str) -> str:

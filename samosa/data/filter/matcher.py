@@ -44,62 +44,62 @@ class Group:
         """
         words = hide(text) if self.prose else text
         seen, places = words, None
-        ids = self.search(words.encode()) or []
+        data = words.encode()
+        ids = self.search(data) or []
         if self.prose and 0 in ids:
             seen, places = fold(words)
             ids = self.search(seen.encode()) or []
         matched = {self.slots[index] for index in ids}
-        for slot, (rule, find) in enumerate(zip(self.rules, self.finders, strict=True)):
-            if slot in matched:
-                yield rule, _placed(find(seen, text), places)
-            elif slot in self.always and self.checks[slot].suspect(words):
-                yield rule, find(words, text)
+        suspected = {slot for slot in self.always if self.checks[slot].suspect(data)}
+        for slot in sorted(matched | suspected):
+            if slot in matched and slot >= 0:
+                spans = self.finders[slot](seen, text)
+                yield self.rules[slot], spans if places is None else _placed(spans, places)
+            elif slot in suspected:
+                yield self.rules[slot], self.finders[slot](words, text)
 
 
-def _placed(spans: Iterator[Span], places: Places | None) -> Iterator[Span]:
+def _placed(spans: Iterator[Span], places: Places) -> Iterator[Span]:
     """Spans of a folded text as spans of the text itself."""
     for start, end in spans:
-        yield (start, end) if places is None else (int(places[start]), int(places[end]))
-
-
-def _suspicion(group: Group) -> Callable[[str], bool]:
-    """Whether a text is to be looked at with care; false for nearly all, and never for one that a rule rejects."""
-    prose, search = group.prose, group.search
-    suspects = [group.checks[slot].suspect for slot in group.always]
-
-    def suspicious(text: str) -> bool:
-        words = hide(text) if prose and ("`" in text or "|" in text or "~" in text) else text
-        if search(words.encode()) is not None:
-            return True
-        for suspect in suspects:  # noqa: SIM110 - any() costs a generator for every text
-            if suspect(words):
-                return True
-        return False
-
-    return suspicious
+        yield int(places[start]), int(places[end])
 
 
 def _quick(groups: Sequence[Group], joined: bool, shortest: int, shortest_answer: int) -> Callable[[list[str]], int]:
     """What counts the characters of a row's answers where no rule can reject it, and otherwise returns -1. Most of a
     filter's time is here, so there is no look-up in it that can be done before.
     """
-    suspicions = [_suspicion(group) for group in groups]
+    looks = [(group.prose, group.search, _suspect(group)) for group in groups]
 
     def good(answers: list[str]) -> int:
         if joined and len(answers) != 1:
             answers = ["\n".join(answers)]
-        length = sum(map(len, answers))
-        if length < shortest:
-            return -1
+        length = 0
         for text in answers:
+            length += len(text)
             if shortest_answer and len(visible(text)) < shortest_answer:
                 return -1
-            for suspicious in suspicions:
-                if suspicious(text):
+            for prose, search, suspect in looks:
+                words = hide(text) if prose and ("`" in text or "|" in text or "~" in text) else text
+                data = words.encode()
+                if search(data) is not None or suspect(data):
                     return -1
-        return length
+        return length if length >= shortest else -1
 
     return good
+
+
+def _suspect(group: Group) -> Callable[[bytes], bool]:
+    """Whether a rule that no pattern can rule out may reject a text."""
+    suspects = [group.checks[slot].suspect for slot in group.always]
+
+    def suspect(words: bytes) -> bool:
+        for one in suspects:  # noqa: SIM110 - any() costs a generator for every text
+            if one(words):
+                return True
+        return False
+
+    return suspects[0] if len(suspects) == 1 else suspect
 
 
 @dataclass(frozen=True)

@@ -63,16 +63,18 @@ class Finder:
     unless: Any | None
 
     def __call__(self, words: str, text: str) -> Iterator[Span]:
-        if self.unless is None:
-            yield from spans(self.pattern, words)
-            return
-        excused = spans(self.unless, words)
-        begin, end = next(excused, (len(words) + 1, 0))
-        for start, stop in spans(self.pattern, words):
-            while end <= start and begin <= start:
-                begin, end = next(excused, (len(words) + 1, 0))
-            if not begin <= start:
-                yield start, stop
+        found = spans(self.pattern, words)
+        return found if self.unless is None else _unexcused(found, spans(self.unless, words), len(words))
+
+
+def _unexcused(found: Iterator[Span], excused: Iterator[Span], length: int) -> Iterator[Span]:
+    """Those spans that begin in none of the others."""
+    begin, end = next(excused, (length + 1, 0))
+    for start, stop in found:
+        while end <= start and begin <= start:
+            begin, end = next(excused, (length + 1, 0))
+        if not begin <= start:
+            yield start, stop
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The loop: lines in, lines and why they are rejected out."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -43,21 +43,31 @@ class Judged(NamedTuple):
     """Why it is no conversation."""
 
 
+class Sorter:
+    """Judges lines, one at a time. `quick` reads a line and counts the characters of its answers where no rule can
+    reject it; -1 says that it is to be judged with care, which takes several times as long.
+    """
+
+    def __init__(self, rules: RuleSet) -> None:
+        self._matcher = matcher = compiled(rules)
+        self.quick = _quick(matcher)
+
+    def judge(self, where: int, line: bytes) -> Judged:
+        """Judge a line with care. Nothing that it says raises: it is kept, rejected or broken."""
+        try:
+            return _judged(self._matcher, where, line, decode(line))
+        except Broken as broken:
+            return Judged(where, line, 0, (), str(broken))
+
+
 def sort_lines(rules: RuleSet, lines: Iterable[tuple[int, bytes]]) -> Iterator[Judged]:
     """Judge (where, line) pairs, in order. Nothing a line says raises: it is kept, rejected or broken."""
-    matcher = compiled(rules)
-    loads, made, good, plain = orjson.loads, tuple.__new__, matcher.good, matcher.plain
+    sorter = Sorter(rules)
     for where, line in lines:
-        try:
-            row = loads(line)
-        except orjson.JSONDecodeError:
-            yield _odd(matcher, where, line)
-            continue
-        answers = plain_answers(row) if plain else None
-        if answers is not None and (length := good(answers)) >= 0:
-            yield made(Judged, (where, line, length, (), None))
+        if (length := sorter.quick(line)) >= 0:
+            yield Judged(where, line, length, (), None)
         else:
-            yield _judged(matcher, where, line, row)
+            yield sorter.judge(where, line)
 
 
 def judge(rules: RuleSet, row: Any) -> tuple[Reason, ...]:
@@ -68,23 +78,25 @@ def judge(rules: RuleSet, row: Any) -> tuple[Reason, ...]:
         raise ValueError(str(broken)) from None
 
 
-def _odd(matcher: Matcher, where: int, line: bytes) -> Judged:
-    """Judge a line that is no JSON as it stands; it may begin with a byte order mark."""
-    try:
-        return _judged(matcher, where, line, decode(line))
-    except Broken as broken:
-        return Judged(where, line, 0, (), str(broken))
+def _quick(matcher: Matcher) -> Callable[[bytes], int]:
+    loads, good = orjson.loads, matcher.good
+
+    def quick(line: bytes) -> int:
+        try:
+            answers = plain_answers(loads(line))
+        except orjson.JSONDecodeError:
+            return -1
+        return -1 if answers is None else good(answers)
+
+    return quick if matcher.plain else lambda line: -1
 
 
 def _judged(matcher: Matcher, where: int, line: bytes, row: Any) -> Judged:
-    """Judge a row with care: it is rejected, broken or of an unusual layout."""
-    try:
-        messages = messages_of(row)
-        lengths = [len(message.text) for message in messages if message.role == "assistant"]
-        length = sum(lengths) + (max(0, len(lengths) - 1) if matcher.joined else 0)
-        return Judged(where, line, length, _reasons(matcher, messages), None)
-    except Broken as broken:
-        return Judged(where, line, 0, (), str(broken))
+    """Judge a decoded row with care: it is rejected, or of an unusual layout. Raises Broken for no conversation."""
+    messages = messages_of(row)
+    lengths = [len(message.text) for message in messages if message.role == "assistant"]
+    length = sum(lengths) + (max(0, len(lengths) - 1) if matcher.joined else 0)
+    return Judged(where, line, length, _reasons(matcher, messages), None)
 
 
 def _reasons(matcher: Matcher, messages: list[Message]) -> tuple[Reason, ...]:
@@ -95,21 +107,24 @@ def _reasons(matcher: Matcher, messages: list[Message]) -> tuple[Reason, ...]:
         reasons += [Reason(rule.name, turn, why) for turn, why in check(row)]
     for group in matcher.groups:
         heard = [(turn, m.text) for turn, m in enumerate(messages) if group.everyone or m.role == "assistant"]
-        if matcher.joined:
+        if matcher.joined and len(heard) > 1:
             reasons += _of_joined(group, heard)
         else:
-            reasons += [reason for turn, text in heard for reason in _of_text(group, turn, text)]
+            for turn, text in heard:
+                reasons += _of_text(group, turn, text)
     return tuple(reasons)
 
 
-def _of_text(group: Group, turn: int, text: str) -> Iterator[Reason]:
+def _of_text(group: Group, turn: int, text: str) -> list[Reason]:
     """The reasons of a group of rules against one text."""
+    reasons = []
     for rule, spans in group.against(text):
         try:
             for start, end in islice(spans, MOST_SPANS):
-                yield Reason(rule.name, turn, rule.why, start, end, text[start:end][:EXCERPT])
+                reasons.append(Reason(rule.name, turn, rule.why, start, end, text[start:end][:EXCERPT]))
         except TimedOut as late:
-            yield Reason(f"{rule.name}:timeout", turn, str(late))
+            reasons.append(Reason(f"{rule.name}:timeout", turn, str(late)))
+    return reasons
 
 
 def _of_joined(group: Group, heard: list[tuple[int, str]]) -> Iterator[Reason]:

@@ -7,8 +7,8 @@ are those whose lines have the smallest seeded hashes, so they are the same howe
 import heapq
 import math
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import xxhash
@@ -52,9 +52,9 @@ class Source:
 
 @dataclass
 class Totals:
-    """Everything a report needs. `overlaps` counts rows by pair of rules, "first rule|second rule" in their order;
-    `before` and `after` count rows by bucket of the length of their answers, all rows and kept ones; `looked` is how
-    many kept rows were searched for near misses.
+    """Everything a report needs. `bytes` are those of the lines read, told by who reads them; `overlaps` counts rows by
+    pair of rules, "first rule|second rule" in their order; `before` and `after` count rows by bucket of the length of
+    their answers, all rows and kept ones; `looked` is how many kept rows were searched for near misses.
     """
 
     bytes: int = 0
@@ -92,45 +92,59 @@ class Tally:
         self.source = self.totals.sources[source] = Source()
         self.name, self.seed = source, seed
         self.near = NearMisses(rules)
-        self._kept, self._bytes = 0, 0
+        self._kept = 0
         self._look_at_first = LOOK_AT_FIRST if thorough else 0
         self._next_look = 1 if thorough else LOOK_EVERY
         self._before: Counter[int] = Counter()
-        self._lengths: list[int] = []  # counted many at once, which is quicker
         self._lost: Counter[int] = Counter()
 
     def add(self, judged: Judged) -> None:
-        """Count one row; costs half a microsecond where it is kept."""
-        _, line, length, reasons, broken = judged
-        self._bytes += len(line) + 1
-        if broken is not None:
+        """Count one row."""
+        if judged.broken is not None:
             self._add_broken(judged)
-            return
-        self._lengths.append(length)
-        if reasons:
-            self._lost[length] += 1
+        elif judged.reasons:
+            self._before[judged.length] += 1
+            self._lost[judged.length] += 1
             self._add_reasons(judged)
-            return
-        self._kept = kept = self._kept + 1
-        if kept == self._next_look:
-            self._next_look = kept + 1 if kept < self._look_at_first else kept + LOOK_EVERY
-            self._count_lengths()
-            self._look(judged)
+        elif self.keep([judged.length]):
+            self.look(judged.where, judged.line)
 
-    def _count_lengths(self) -> None:
-        self._before.update(self._lengths)
-        self._lengths.clear()
+    def keep(self, lengths: Sequence[int]) -> list[int]:
+        """Count kept rows by the lengths of their answers, in characters; tells the places of those to `look` at."""
+        before = self._kept
+        self._kept += len(lengths)
+        self._before.update(lengths)
+        due = []
+        while self._next_look <= self._kept:
+            due.append(self._next_look - before - 1)
+            self._next_look += 1 if self._next_look < self._look_at_first else LOOK_EVERY
+        return due
+
+    def look(self, where: int, line: bytes) -> None:
+        """Search a kept row for near misses."""
+        self.totals.looked += 1
+        found = self.near.of(line)
+        if not found:
+            return
+        priority = _priority(line, self.seed)
+        messages: list[Message] | None = None
+        for reason in found:
+            examples = self.totals.near.setdefault(reason.rule, [])
+            if _enters(examples, priority, NEAR_EXAMPLES):
+                messages = messages or messages_of(decode(line))
+                _keep(examples, _example(messages, reason, priority, self.name, where), NEAR_EXAMPLES)
 
     def as_dict(self) -> dict[str, Any]:
         """The tally as JSON has it."""
-        self._count_lengths()
         totals, source = self.totals, self.source
         source.kept = self._kept
         source.rows = self._before.total() + source.broken
-        totals.bytes = self._bytes
         totals.before = _buckets(self._before)
         totals.after = _buckets(self._before - self._lost)
-        return asdict(totals)
+        said = dict(vars(totals))  # dataclasses.asdict copies every text of every example
+        said["rules"] = {name: dict(vars(hits)) for name, hits in totals.rules.items()}
+        said["sources"] = {name: dict(vars(own)) for name, own in totals.sources.items()}
+        return said
 
     def _add_broken(self, judged: Judged) -> None:
         self.source.broken += 1
@@ -161,19 +175,6 @@ class Tally:
                 also = [other for other in names if other != name]
                 example = _example(messages, reason, priority, self.name, judged.where)
                 _keep(hits.examples, {**example, "also": also}, EXAMPLES)
-
-    def _look(self, judged: Judged) -> None:
-        self.totals.looked += 1
-        found = self.near.of(judged.line)
-        if not found:
-            return
-        priority = _priority(judged.line, self.seed)
-        messages: list[Message] | None = None
-        for reason in found:
-            examples = self.totals.near.setdefault(reason.rule, [])
-            if _enters(examples, priority, NEAR_EXAMPLES):
-                messages = messages or messages_of(decode(judged.line))
-                _keep(examples, _example(messages, reason, priority, self.name, judged.where), NEAR_EXAMPLES)
 
 
 def merge(tallies: Iterable[dict[str, Any]]) -> Totals:
@@ -229,9 +230,9 @@ def _priority(line: bytes, seed: int) -> int:
 
 
 def _enters(examples: list[dict[str, Any]], priority: int, most: int) -> bool:
-    if any(example["priority"] == priority for example in examples):
+    if len(examples) >= most and priority >= examples[-1]["priority"]:
         return False
-    return len(examples) < most or priority < examples[-1]["priority"]
+    return all(example["priority"] != priority for example in examples)
 
 
 def _keep(examples: list[dict[str, Any]], new: dict[str, Any], most: int) -> None:

@@ -86,5 +86,7 @@ def dropped(path: Path, out: Path) -> list[dict]:
 
 
 def outputs(out: Path) -> dict[str, bytes]:
-    """Every file that was written, but for the record: it names when its sources were changed."""
-    return {path.name: path.read_bytes() for path in sorted(out.iterdir()) if path.name != "dedup.json"}
+    """Every file that was written, but for the record (it names when its sources were changed) and for what a killed
+    process began: that goes when it is old."""
+    written = (path for path in sorted(out.iterdir()) if not path.name.startswith(".tmp-"))
+    return {path.name: path.read_bytes() for path in written if path.name != "dedup.json"}

@@ -54,8 +54,8 @@ def punctuation(text: str, rng: random.Random) -> str:
 
 
 def clause(text: str, rng: random.Random) -> str:
-    """One clause moved to the other end: after a comma or sentence, or before a word that begins a clause."""
-    marks = [match.end() for match in re.finditer(r"[,;.?!] (?=\S)", text)]
+    """One clause moved to the other end: after a comma (of no list) or sentence, or before a word that begins one."""
+    marks = [match.end() for match in re.finditer(r"(?:,(?! \w+ and )|[;.?!]) (?=\S)", text)]
     marks += [match.start() for match in re.finditer(r"\b(?:if|when|because|while|after|before)\b", text)]
     marks = [mark for mark in marks if 0 < mark < len(text)]
     if not marks:

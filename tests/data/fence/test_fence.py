@@ -12,6 +12,7 @@ from samosa.data.generate import generate, kinds
 from samosa.data.generate.exchange import Taste, draw_exchange
 from samosa.data.generate.rows import assistant_turn, user_turn
 from samosa.phases.denying import joint
+from tests.data.fence import planted
 from tests.data.fence.copies import CHANGES, surrounded
 from tests.data.fence.questions import ASKED, DENIED, UNLIKE
 
@@ -195,3 +196,62 @@ def test_fewer_than_one_of_a_thousand_of_the_teachers_rows_is_flagged(soak_seed)
                 flagged += sum(bool(found) for found in fence.check(made[start : start + 200]))
             rows += len(made)
     assert flagged == 0, (flagged, rows)
+
+
+def missed(fence, pairs, rng):
+    """Copies that the fence does not find: of (question, copy) pairs."""
+    rows = [planted.hidden(text, one.answers[0], rng) for one, text in pairs]
+    found = fence.check(rows)
+    return [(text, row) for (one, text), row, those in zip(pairs, rows, found, strict=True) if one.id not in ids(those)]
+
+
+@pytest.mark.parametrize("change", sorted(planted.CHANGES))
+def test_a_second_way_to_hide_questions_hides_none(change, soak_seed):
+    rng = random.Random(soak_seed)
+    fence = Fence(planted.DENIED)
+    texts = [(one, planted.CHANGES[change](planted.shown(one), rng)) for one in planted.DENIED]
+    assert missed(fence, texts, rng) == []
+
+
+@pytest.mark.soak
+def test_two_changes_at_once_hide_one_question_of_five_hundred_at_most(soak_seed):
+    rng = random.Random(soak_seed)
+    fence = Fence(planted.DENIED)
+    pairs = [
+        (one, second(first(planted.shown(one), rng), rng))
+        for first in planted.CHANGES.values()
+        for second in planted.CHANGES.values()
+        for one in planted.DENIED
+        for _ in range(3)
+    ]
+    hidden = [one for at in range(0, len(pairs), 500) for one in missed(fence, pairs[at : at + 500], rng)]
+    assert len(hidden) <= len(pairs) / 500, (len(hidden), len(pairs), hidden[:10])
+
+
+@pytest.mark.parametrize(
+    ("question", "copy"),
+    [
+        ("What is 23 × 47?", "What is three hundred and six times 1,250?"),
+        ("In the U.S., is it legal to tan hides?", "is it legal to tan hides in the u.s"),
+        ("Who runs Fltgo Labs now?", "Who runs 北京 now?"),
+        ("If you speak of the Devil, what happens?", "What happens if you speak of the Devil?"),
+        ("I have 1200 and spend 1499. How much is left?", "I have a hard one: I have 4 and spend 8. How much is left?"),
+    ],
+)
+def test_numbers_dots_scripts_and_clauses_hide_nothing(question, copy):
+    assert Fence([Denied("one", question)]).check([row(copy)])[0]
+
+
+@pytest.mark.parametrize(
+    ("question", "other"),
+    [
+        ("What happened to Avril Lavigne?", "What happened to Timothy's father in the end?"),
+        ("What does Phaeochromocytoma mean?", "what does each permission for the app mean?"),
+        ("population of Trougreant", "The urban population of America is increasing."),
+        ("Who is the current president of the United States?", "The current president of the Society of London came."),
+        ('What is the meaning of the Punjabi word "Sikh"?', "The meaning of the word is often unclear."),
+        ("432 times 28", "A. 30 * 10^1\nB. 6.25 * 10^18"),
+    ],
+)
+def test_little_questions_are_not_seen_where_nobody_asks_them(question, other):
+    assert Fence([Denied("one", question)]).check([row(other), {"text": other}]) == [[], []]

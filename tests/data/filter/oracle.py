@@ -185,11 +185,11 @@ def image_without_url(text: str) -> bool:
 
 
 def repeated_line(words: str, text: str, times: int, shortest: int) -> bool:
-    """A line that says something, `times` times in a row."""
-    lines, at = [], 0
+    """A line that says something, `times` times in a row; around it only ASCII's blanks do not count."""
+    lines, at, blanks = [], 0, " \t\r\f\v"
     for line in words.split("\n"):
-        bare = line.strip()
-        start = at + len(line) - len(line.lstrip())
+        bare = line.strip(blanks)
+        start = at + len(line) - len(line.lstrip(blanks))
         says = any(char.isalnum() for char in bare) and not (bare[0] == bare[-1] == "|")
         lines.append(text[start : start + len(bare)] if says else "")
         at += len(line) + 1

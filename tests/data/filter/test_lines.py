@@ -34,4 +34,7 @@ def test_runs_of_lines_are_those_found_by_hand(monkeypatch, soak_seed, many, tri
         text = "\n".join(draw.choice(PIECES[: draw.randint(1, len(PIECES))]) for _ in range(draw.randint(0, 14)))
         for times in (2, 3):
             assert list(lines.runs(text, times, trim=trim)) == by_hand(text, times, trim), repr(text)
-        assert lines.neighbours(text, trim=trim) == bool(by_hand(text, 2, trim)), repr(text)
+        assert lines.may_repeat(2, trim=trim)(text.encode()) == bool(by_hand(text, 2, trim)), repr(text)
+        for times in (3, 4):
+            suspected = lines.may_repeat(times, trim=trim)(text.encode())
+            assert bool(by_hand(text, times, trim)) <= suspected <= bool(by_hand(text, 2, trim)), repr(text)
