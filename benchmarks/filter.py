@@ -1,8 +1,8 @@
 """`samosa filter` beside a first script, datasets and datatrove: `python -m benchmarks.filter [--json]`.
 
 200,000 generated chat rows of about 330 MB, side after side, in rounds. Whole commands in fresh processes: reading,
-writing, start-up and (ours) sidecars and report included. The first script and ours are compared by processor seconds
-of all their processes, the others by the clock, two processes each. `re` applies default's rules in plain Python; it is
+writing, start-up and (ours) sidecars and report included. The first script and ours are compared by processor seconds,
+one process each, the others by the clock, two processes each. `re` applies default's rules in plain Python; it is
 slow, so both sides of that pair get the first 10,000 rows. All sides have to keep the same rows. Memory is the largest
 process's peak, on these rows and on twice as many.
 """
@@ -102,8 +102,9 @@ def _command(side: str, files: Files, out: Path) -> tuple[list[str], list[Path]]
         halves = [out / "rows" / f"0000{half}.jsonl" for half in (0, 1)]
         return [*python, "-m", "benchmarks._filter_peers", side, str(files.halves), str(out / "rows")], halves
     rules, _, which = side.partition(", ")
-    source = {"": files.rows, "few": files.few, "twice": files.twice}[which]
-    arguments = ["filter", str(source), "--rules", rules, "--out", str(out), "--workers", str(WORKERS)]
+    source = {"": files.rows, "alone": files.rows, "few": files.few, "twice": files.twice}[which]
+    workers = 1 if which == "alone" else WORKERS
+    arguments = ["filter", str(source), "--rules", rules, "--out", str(out), "--workers", str(workers)]
     return [*python, "-c", SAMOSA, *arguments], [out / source.name]
 
 
@@ -119,7 +120,7 @@ def _digest(paths: list[Path]) -> str:
 
 def measure(rows: int, seed: int, rounds: int) -> dict[str, float]:
     """The figures; every side once a round, medians over rounds."""
-    sides = ("roadmap", "naive", "default", "datasets", "datatrove", "default, few", "re, few")
+    sides = ("roadmap", "roadmap, alone", "naive", "default", "datasets", "datatrove", "default, few", "re, few")
     with tempfile.TemporaryDirectory() as folder:
         files = write_files(Path(folder), rows, seed)
         size = files.rows.stat().st_size / MB
@@ -134,7 +135,7 @@ def measure(rows: int, seed: int, rounds: int) -> dict[str, float]:
     def median(side: str, what: str) -> float:
         return statistics.median(getattr(took, what) for took in found[side])
 
-    ours = median("roadmap", "processor")
+    ours = median("roadmap, alone", "processor")
     return {
         "vs_naive": round(median("naive", "processor") / ours, 2),
         "vs_datasets": round(median("datasets", "seconds") / median("roadmap", "seconds"), 2),
@@ -150,7 +151,7 @@ def measure(rows: int, seed: int, rounds: int) -> dict[str, float]:
 
 def _check(found: dict[str, list[Took]]) -> None:
     """Every side keeps the rows that its partner keeps."""
-    for sides in (("roadmap", "naive", "datasets", "datatrove"), ("default, few", "re, few")):
+    for sides in (("roadmap", "roadmap, alone", "naive", "datasets", "datatrove"), ("default, few", "re, few")):
         kept = {side: {took.kept for took in found[side]} for side in sides}
         assert len(set.union(*kept.values())) == 1, f"they keep different rows: {kept}"
 

@@ -56,6 +56,14 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+def test_blank_lines_between_rows_move_nothing(samosa_home, tmp_path, capsys):
+    lines = [row(CLEAN[0]), row(COPIES[0]), "", row(CLEAN[1]), " ", row(COPIES[1]), "", row(CLEAN[2])]
+    assert fenced(write(tmp_path / "rows.jsonl", *lines)) == 0
+    kept = (tmp_path / "fenced" / "rows.jsonl").read_text().splitlines()
+    assert kept == [row(asked) for asked in CLEAN]
+    capsys.readouterr()
+
+
 def test_copies_go_the_rest_stays_byte_for_byte_and_every_row_is_accounted_for(samosa_home, tmp_path, capsys):
     lines = [row(CLEAN[0]), row(COPIES[0]), row(CLEAN[1]), row(COPIES[1]), row(COPIES[2]), row(CLEAN[2])]
     source = write(tmp_path / "rows.jsonl", *lines)
