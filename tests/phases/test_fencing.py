@@ -97,7 +97,7 @@ def test_the_recipes_suites_are_what_is_kept_from_rows_where_none_is_named(samos
     source = write(tmp_path / "rows.jsonl", row(CLEAN[0]), row(COPIES[0]))
     assert fenced(source, against=()) == 0
     told = printed_json(capsys)
-    assert told["against"] == ["joint", "roadmap"] and told["denied"] > 300 and told["fenced"] == 1
+    assert told["against"] == ["joint", "roadmap", "full"] and told["denied"] > 300 and told["fenced"] == 1
 
 
 def test_a_benchmark_file_is_named_by_its_path_or_lies_in_the_home(samosa_home, tmp_path, capsys):
