@@ -31,10 +31,11 @@ def phrase(rng, low, high):
 
 
 def mmlu_rows(rng, count):
-    """Choices of many lengths, some ending or beginning oddly; questions with space around them."""
+    """Choices of many lengths, some ending or beginning oddly; questions with space around them. One and a shot fit into
+    the model: of what does not, samosa leaves out the shot, and the harness's models cut off its beginning."""
     for _ in range(count):
-        choices = [rng.choice(["", " ", "the "]) + phrase(rng, 1, 6) + rng.choice(["", ".", "!"]) for _ in range(4)]
-        question = rng.choice(["", " "]) + phrase(rng, 2, 9) + rng.choice(["?", "? ", ":\n", "_"])
+        choices = [rng.choice(["", " ", "the "]) + phrase(rng, 1, 4) + rng.choice(["", ".", "!"]) for _ in range(4)]
+        question = rng.choice(["", " "]) + phrase(rng, 2, 7) + rng.choice(["?", "? ", ":\n", "_"])
         yield {"question": question, "subject": "old_maps", "choices": choices, "answer": rng.randrange(4)}
 
 
