@@ -164,20 +164,22 @@ def _stream_blocks(chunk: Chunk) -> Iterator[Block]:
 
 
 def _up_to_the_break(path: Path, codec: str, passed: int) -> list[bytes]:
-    """The lines after `passed` bytes of text: a read that fails keeps what it had, so these are read byte by byte."""
+    """The lines after `passed` bytes of text. A read that fails keeps what it had, so the last ones are of a byte."""
     import pyarrow as pa
 
-    lines = []
-    with (
-        contextlib.suppress(OSError, pa.ArrowException),
-        _opened(path) as file,
-        pa.CompressedInputStream(file, codec) as stream,
-    ):
-        while passed and (block := stream.read(min(passed, BLOCK))):
-            passed -= len(block)
-        for line in io.BufferedReader(stream, 1):
-            lines.append(line.removesuffix(b"\n"))  # one by one: those before the break stay
-    return lines
+    text = bytearray()
+    for at_once in (BLOCK, 1 << 10, 1):
+        with (
+            contextlib.suppress(OSError, pa.ArrowException),
+            _opened(path) as file,
+            pa.CompressedInputStream(file, codec) as stream,
+        ):
+            skipped = passed + len(text)
+            while skipped and (block := stream.read(min(skipped, BLOCK))):
+                skipped -= len(block)
+            while block := stream.read(at_once):
+                text += block
+    return bytes(text).split(b"\n")[:-1]
 
 
 def _parquet_blocks(chunk: Chunk) -> Iterator[Block]:
