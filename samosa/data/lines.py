@@ -4,17 +4,22 @@ A line's bytes are handed on as they are; what is in them is for whoever parses 
 longest line.
 """
 
+import base64
 import contextlib
 import io
+import json
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from samosa.data.manifest import Chunk, format_of, whole
 from samosa.errors import BadInput
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 BLOCK = 1 << 20  # bytes read at once
 TOGETHER = 1 << 17  # bytes of lines looked at together: what fits in a core's cache takes a sixteenth less time
@@ -44,14 +49,15 @@ class Block(NamedTuple):
 
 
 class BrokenInput(BadInput):
-    """A file that cannot be read on: what came before is good. `rest` is what can still be read after it."""
+    """A file that cannot be read on: what came before row `number` (from 0) is good. `rest` is what can still be read
+    after it."""
 
-    def __init__(self, path: Path, where: str, why: str, rest: Chunk | None = None) -> None:
+    def __init__(self, path: Path, where: str, why: str, number: int, rest: Chunk | None = None) -> None:
         super().__init__(f"{path} is broken {where}: {why}", hint="fetch or write this file again")
-        self.path, self.where, self.why, self.rest = path, where, why, rest
+        self.path, self.where, self.why, self.number, self.rest = path, where, why, number, rest
 
     def __reduce__(self) -> tuple[object, ...]:
-        return BrokenInput, (self.path, self.where, self.why, self.rest)
+        return BrokenInput, (self.path, self.where, self.why, self.number, self.rest)
 
 
 def open_lines(path: Path) -> Iterator[At]:
@@ -138,7 +144,7 @@ def _first_line(file: IO[bytes], chunk: Chunk) -> int:
 def _stream_blocks(chunk: Chunk) -> Iterator[Block]:
     import pyarrow as pa  # sees frames that are cut short, which zstandard's reader does not, and is 3x gzip's speed
 
-    codec, number, lines, size = CODECS[format_of(chunk.path)], 0, list[bytes](), 0
+    codec, number, passed, lines, size = CODECS[format_of(chunk.path)], 0, 0, list[bytes](), 0
     try:
         with _opened(chunk.path) as file, pa.CompressedInputStream(file, codec) as stream:
             for line in io.BufferedReader(stream, BLOCK):
@@ -146,37 +152,95 @@ def _stream_blocks(chunk: Chunk) -> Iterator[Block]:
                 size += len(line)
                 if size >= BLOCK:
                     yield Block(number, lines)
-                    number, lines, size = number + len(lines), [], 0
+                    number, passed, lines, size = number + len(lines), passed + size, [], 0
     except (OSError, pa.ArrowException) as error:
+        lines += _up_to_the_break(chunk.path, codec, passed + size)
         if lines:
             yield Block(number, lines)
-        raise BrokenInput(chunk.path, f"after line {number + len(lines)}", _said(error)) from error
+        number += len(lines)
+        raise BrokenInput(chunk.path, f"after line {number}", _said(error), number) from error
     if lines:
         yield Block(number, lines)
 
 
+def _up_to_the_break(path: Path, codec: str, passed: int) -> list[bytes]:
+    """The lines after `passed` bytes of text. A read that fails keeps what it had, so the last ones are of a byte."""
+    import pyarrow as pa
+
+    text = bytearray()
+    for at_once in (BLOCK, 1 << 10, 1):
+        with (
+            contextlib.suppress(OSError, pa.ArrowException),
+            _opened(path) as file,
+            pa.CompressedInputStream(file, codec) as stream,
+        ):
+            skipped = passed + len(text)
+            while skipped and (block := stream.read(min(skipped, BLOCK))):
+                skipped -= len(block)
+            while block := stream.read(at_once):
+                text += block
+    return bytes(text).split(b"\n")[:-1]
+
+
 def _parquet_blocks(chunk: Chunk) -> Iterator[Block]:
-    import orjson
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    group, where, lines = chunk.start, "at its footer", list[bytes]()
+    group, number, where = chunk.start, 0, "at its footer"
     try:
         with pq.ParquetFile(chunk.path) as file:
             number = sum(file.metadata.row_group(before).num_rows for before in range(chunk.start))
             for group in range(chunk.start, chunk.end):
                 where = f"in row group {group}"
                 for batch in file.iter_batches(ROWS, row_groups=[group]):
-                    for row in batch.to_pylist():
-                        where = f"at row {number + len(lines)}"
-                        lines.append(orjson.dumps(row))
+                    lines = _json_lines(batch)
                     yield Block(number, lines)
-                    number, lines = number + len(lines), []
-    except (OSError, pa.ArrowException, UnicodeDecodeError, TypeError) as error:
-        if lines:
-            yield Block(number, lines)
+                    number += len(lines)
+    except (OSError, pa.ArrowException) as error:
         rest = replace(chunk, start=group + 1) if group + 1 < chunk.end else None
-        raise BrokenInput(chunk.path, where, _said(error), rest) from error
+        raise BrokenInput(chunk.path, where, _said(error), number, rest) from error
+
+
+def _json_lines(batch: "pa.RecordBatch") -> list[bytes]:
+    """Rows of parquet as JSON. One whose words are not UTF-8 keeps its bytes, so that it is no JSON, and no other row
+    suffers for it."""
+    try:
+        rows = batch.to_pylist()
+    except (ValueError, OverflowError):
+        rows = [_plain(row) for row in batch.to_struct_array()]
+    return [_json_line(row) for row in rows]
+
+
+def _json_line(row: Any) -> bytes:
+    import orjson
+
+    try:
+        return orjson.dumps(row, default=_word)
+    except orjson.JSONEncodeError:
+        return json.dumps(row, ensure_ascii=False, default=_word).encode(errors="surrogateescape")
+
+
+def _plain(value: Any) -> Any:
+    """A value of Arrow as Python's, whatever is in it."""
+    import pyarrow as pa
+
+    if not value.is_valid:
+        return None
+    if isinstance(value, pa.StructScalar):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, pa.ListScalar):
+        return [_plain(part) for part in value]
+    if pa.types.is_string(value.type) or pa.types.is_large_string(value.type):
+        return value.as_buffer().to_pybytes().decode(errors="surrogateescape")
+    try:
+        return value.as_py()
+    except (ValueError, OverflowError):  # a time of nanoseconds, or of a year that Python does not know
+        return value.cast(pa.string()).as_py()
+
+
+def _word(value: Any) -> str:
+    """What JSON has no word for: bytes (images) in base64, decimals, times."""
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
 
 
 def _opened(path: Path) -> IO[bytes]:

@@ -103,7 +103,7 @@ class Numbered:
                     yield first, block
                 return
             except BrokenInput as error:
-                self.unread.append((self.passed + 1, f"cannot be read {error.where}: {error.why}"))
+                self.unread.append((error.number + 1, f"cannot be read {error.where}: {error.why}"))
                 chunk = error.rest
 
     def leave_out(self, at: int, line: bytes) -> None:

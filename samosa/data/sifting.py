@@ -39,7 +39,7 @@ from samosa.data.sidecars import (
 )
 from samosa.errors import SamosaError
 
-VERSION = 1  # part of every key: raise it when files are written otherwise
+VERSION = 2  # part of every key: raise it when files are written otherwise
 EXAMPLE_SEED = 1  # which rows a report shows
 PARTS, RECORD = ".parts", "filter.json"
 

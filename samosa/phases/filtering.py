@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -260,9 +261,13 @@ def _numbers(totals: Totals) -> dict[str, int]:
 def _next(sifted: Sequence[Sifted]) -> str:
     """What to do with what was kept."""
     useful = [file.place.kept for file in sifted if file.totals.kept]
-    if not useful:
-        return f"no row was kept; next: read {sifted[0].place.rejected.resolve()}, which has every reason"
-    return f"next: samosa dedup {' '.join(str(path) for path in useful)}"
+    if useful:
+        return f"next: samosa dedup {' '.join(shlex.quote(str(path)) for path in useful)}"
+    told = [file.place.rejected for file in sifted if file.totals.rejected]
+    told += [file.place.broken for file in sifted if file.first_broken]
+    if not told:
+        return "no row was in it; next: samosa filter FILES with rows"
+    return f"no row was kept; next: read {told[0].resolve()}, which has every reason"
 
 
 def _wait_for_others(options: Options, left: Left, rank: int, of: int) -> int:

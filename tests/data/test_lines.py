@@ -1,9 +1,11 @@
 """Reading files by chunks gives the lines that reading them whole gives, in every format, and says where they break."""
 
+import decimal
 import gzip
 import io
 import json
 import random
+import zlib
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -70,6 +72,21 @@ def test_a_cut_or_spoiled_frame_is_told_after_the_lines_before_it(tmp_path, pack
             for _, line in open_lines(tmp_path / "a"):
                 read.append(line)
         assert read and read == rows[: len(read)] and f"after line {len(read)}" in caught.value.message
+        assert caught.value.number == len(read)
+
+
+@pytest.mark.parametrize("suffix", ["gz", "zst"])
+def test_of_a_frame_that_is_cut_every_line_that_can_be_had_is_read(tmp_path, suffix):
+    rows = [random.randbytes(40).hex().encode() for _ in range(20_000)]  # more than a block
+    packed = (gzip.compress if suffix == "gz" else zst)(b"\n".join(rows))
+    for share in (0.1, 0.4, 0.9):
+        cut = packed[: int(len(packed) * share)]
+        (tmp_path / "a").write_bytes(cut)
+        unpack = zlib.decompressobj(31) if suffix == "gz" else zstandard.ZstdDecompressor().decompressobj()
+        read = []
+        with pytest.raises(BrokenInput):
+            read.extend(line for _, line in open_lines(tmp_path / "a"))
+        assert len(read) == unpack.decompress(cut).count(b"\n") and read == rows[: len(read)]
 
 
 def test_parquet_rows_are_json_lines_numbered_over_all_row_groups(tmp_path):
@@ -91,8 +108,26 @@ def test_a_spoiled_row_group_leaves_the_next_ones_readable(tmp_path):
     (chunk,) = chunks_of([tmp_path / "a"], chunk_bytes=10**9)
     with pytest.raises(BrokenInput, match="row group 1") as caught:
         list(read_lines(chunk))
-    assert caught.value.rest is not None
+    assert caught.value.rest is not None and caught.value.number == 30
     assert [at for at, _ in read_lines(caught.value.rest)] == list(range(60, 90))
+
+
+def test_a_row_of_parquet_that_is_not_utf8_keeps_its_bytes_and_spoils_no_other(tmp_path):
+    words = pa.array([b"good", b"bad \xff", b"good", None], pa.binary()).view(pa.string())
+    messages = pa.ListArray.from_arrays([0, 1, 2, 3, 4], pa.StructArray.from_arrays([words], ["content"]))
+    times = pa.array([1, 2, 3, 4], pa.timestamp("ns"))
+    pq.write_table(pa.table({"messages": messages, "n": [1, 2, 3, 4], "at": times}), tmp_path / "a")
+    one, two, three, four = (line for _, line in open_lines(tmp_path / "a"))
+    assert b'"bad \xff"' in two
+    assert [json.loads(line)["n"] for line in (one, three, four)] == [1, 3, 4]
+    assert json.loads(four)["messages"] == [{"content": None}]
+
+
+def test_columns_of_parquet_that_json_has_no_word_for_become_text(tmp_path):
+    row = {"messages": [], "image": b"\x00\xff", "price": decimal.Decimal("1.10")}
+    pq.write_table(pa.Table.from_pylist([row]), tmp_path / "a")
+    ((_, line),) = open_lines(tmp_path / "a")
+    assert json.loads(line) == {"messages": [], "image": "AP8=", "price": "1.10"}
 
 
 def test_a_broken_footer_and_an_empty_file_still_are_chunks(tmp_path):

@@ -200,6 +200,23 @@ def test_compressed_files_give_zst_of_the_same_rows(tmp_path):
         assert [record["line"] for record in records(sifted.place.rejected)] == [2]
 
 
+@pytest.mark.parametrize("chunk_bytes", [1, 10**9])
+def test_a_spoiled_row_group_is_told_by_its_first_row_however_the_file_is_cut(tmp_path, chunk_bytes):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = [{"messages": json.loads(said(f"{n} {LONG}"))["messages"]} for n in range(40)]
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.Table.from_pylist(rows), path, row_group_size=10, use_dictionary=False)
+    data = bytearray(path.read_bytes())
+    for group in (1, 2):
+        page = pq.read_metadata(path).row_group(group).column(0).data_page_offset
+        data[page : page + 30] = b"\xff" * 30
+    path.write_bytes(data)
+    assert sift(path, tmp_path / "out", chunk_bytes=chunk_bytes).totals.kept == 20
+    assert [record["line"] for record in records(tmp_path / "out" / "a.broken.jsonl")] == [11, 21]
+
+
 def test_parquet_gives_zst_of_its_rows_and_numbers_them(tmp_path):
     import pyarrow as pa
     import pyarrow.parquet as pq

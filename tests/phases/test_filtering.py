@@ -93,6 +93,15 @@ def test_an_empty_file_and_one_without_a_good_row_are_no_failure(samosa_home, tm
     assert "no row was kept; next: read" in capsys.readouterr().err
 
 
+def test_what_comes_next_can_be_pasted_and_names_a_file_that_says_why(samosa_home, tmp_path, capsys):
+    filtered(write(tmp_path / "my rows.jsonl", row(LONG)), out=tmp_path / "a")
+    assert f"next: samosa dedup '{tmp_path / 'a' / 'my rows.jsonl'}'" in capsys.readouterr().err
+    filtered(write(tmp_path / "broken.jsonl", "{"), out=tmp_path / "b")
+    assert f"next: read {tmp_path / 'b' / 'broken.broken.jsonl'}" in capsys.readouterr().err
+    filtered(write(tmp_path / "empty.jsonl"), out=tmp_path / "c")
+    assert "no row was in it" in capsys.readouterr().err
+
+
 def test_without_files_the_pools_of_the_home_are_filtered(samosa_home, capsys):
     with pytest.raises(NotReady, match=r"no pools .*quality_") as caught:
         filtered()

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -97,17 +97,21 @@ def load_rules(name_or_path: str | Path) -> RuleSet:
     """The rule set of configs/rules/<name>.toml or of a TOML file, ready to compile.
 
     Raises BadInput for a name that is none, a file that cannot be read, an unknown key, a rule that says too much or
-    too little, a pattern that does not compile (with RE2's reason), and a name used twice.
+    too little, a pattern that does not compile (with RE2's reason), a name used twice, and, of a file, a rule that
+    decides its own examples otherwise.
     """
     from samosa.data.filter.matcher import compiled
 
     rules = _read(str(name_or_path), ())
     compiled(rules)
+    if _is_path(str(name_or_path)):  # the shipped sets are tested
+        for rule in rules.rules:
+            _check_examples(replace(rules, rules=(rule,)), rule)
     return rules
 
 
 def _read(name: str, above: tuple[str, ...]) -> RuleSet:
-    is_path = name.endswith(".toml") or "/" in name
+    is_path = _is_path(name)
     if not is_path and name not in shipped():
         raise BadInput(f"there is no rule set {name}", hint=f"sets: {', '.join(shipped())}; or the path of a TOML file")
     if is_path and not Path(name).expanduser().is_file():
@@ -124,6 +128,10 @@ def _read(name: str, above: tuple[str, ...]) -> RuleSet:
         raise BadInput(f"rules {name}: {twice[0]} stands there twice", hint="give one of them another name")
     stem = Path(name).stem if is_path else name
     return RuleSet(stem, file.version, file.about, file.joined, tuple(rules))
+
+
+def _is_path(name: str) -> bool:
+    return name.endswith(".toml") or "/" in name
 
 
 def _beside(other: str, name: str) -> str:
@@ -146,3 +154,22 @@ def _check(rule: Rule, name: str) -> None:
         raise BadInput(f"{where}: args are for builtins", hint="write what you mean into the pattern")
     if (rule.engine is None) != (rule.timeout is None):
         raise BadInput(f"{where}: engine and timeout go together", hint='engine = "regex" and timeout = 0.1 (seconds)')
+
+
+def _check_examples(alone: RuleSet, rule: Rule) -> None:
+    """Raise BadInput where a rule rejects what it calls good, or keeps what it calls bad."""
+    from samosa.data.filter.sorting import judge
+
+    for example, is_bad in [*((good, False) for good in rule.good), *((bad, True) for bad in rule.bad)]:
+        asked = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": example}]
+        shown = json.dumps(example, ensure_ascii=False)[:80]
+        try:
+            rejected = bool(judge(alone, asked if isinstance(example, str) else example))
+        except ValueError as error:
+            raise BadInput(f"rule {rule.name}: the example {shown} is no row: {error}", hint=_EXAMPLES) from None
+        if rejected != is_bad:
+            does, calls = ("rejects", "good") if rejected else ("keeps", "bad")
+            raise BadInput(f"rule {rule.name} {does} its {calls} example {shown}", hint=_EXAMPLES)
+
+
+_EXAMPLES = "good and bad are what a rule is tested by: mend the rule, or the example"

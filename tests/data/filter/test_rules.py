@@ -45,6 +45,25 @@ def test_every_shipped_rule_keeps_its_good_examples_and_rejects_its_bad_ones(nam
         assert {reason.rule for reason in reasons} == {rule.name}, example
 
 
+@pytest.mark.parametrize(
+    ("examples", "said"),
+    [
+        ('good = ["a fox"]\nbad = []', 'r rejects its good example "a fox"'),
+        ('good = []\nbad = ["a dog"]', 'r keeps its bad example "a dog"'),
+        ("good = [{ text = 1 }]\nbad = []", "no row: no messages"),
+        ('good = ["a dog"]\nbad = ["a fox", [{ role = "assistant", content = "FOX" }]]', None),
+    ],
+)
+def test_a_rule_of_ones_own_has_to_decide_its_examples_as_they_say(tmp_path, examples, said):
+    file = write(tmp_path / "mine.toml", 'pattern = "fox"\nflags = "i"')
+    file.write_text(file.read_text().replace("good = []\nbad = []", examples))
+    if said is None:
+        assert load_rules(file).name == "mine"
+        return
+    with pytest.raises(BadInput, match=said):
+        load_rules(file)
+
+
 def test_an_unknown_set_lists_the_sets():
     with pytest.raises(BadInput, match="no rule set defualt") as error:
         load_rules("defualt")
