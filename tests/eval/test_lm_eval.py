@@ -31,8 +31,8 @@ def phrase(rng, low, high):
 
 
 def mmlu_rows(rng, count):
-    """Choices of many lengths, some ending or beginning oddly; questions with space around them. One and a shot fit into
-    the model: of what does not, samosa leaves out the shot, and the harness's models cut off its beginning."""
+    """Choices of many lengths, some ending or beginning oddly; questions with space around them. One and a shot fit
+    into the model: of what does not, samosa leaves out the shot, and the harness's models cut off its beginning."""
     for _ in range(count):
         choices = [rng.choice(["", " ", "the "]) + phrase(rng, 1, 4) + rng.choice(["", ".", "!"]) for _ in range(4)]
         question = rng.choice(["", " "]) + phrase(rng, 2, 7) + rng.choice(["?", "? ", ":\n", "_"])
