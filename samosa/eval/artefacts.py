@@ -49,7 +49,8 @@ FENCED = re.compile(r"^```[^\n]*\n.*?(?:^```\s*$|\Z)|`[^`\n]+`", re.MULTILINE | 
 
 _HELP = (
     "help|assist|answer|provide|tell|find|explain|give|access|browse|search|look|calculate|compute|discuss|talk|do|"
-    "comment|respond|share|say|speak|comply|fulfil|fulfill|engage|complete|continue|determine|confirm|verify|offer|write|count|make|check|retrieve|fetch|wish"
+    "comment|respond|share|say|speak|comply|fulfil|fulfill|engage|complete|"
+    "continue|determine|confirm|verify|offer|write|count|make (?:that|this)|check|retrieve|fetch|wish"
 )
 _RATHER = "really|simply|just|must|have to|will have to|would rather|['’]d rather"
 _MEANS = (
@@ -64,7 +65,7 @@ _CANNOT = (
 REFUSALS = tuple(
     re.compile(pattern, re.IGNORECASE | re.MULTILINE)
     for pattern in (
-        rf"\bi(?:['’]m| am)?(?: sorry,? but i)?(?: afraid)?(?: that)?(?: i)?(?: (?:{_RATHER}))* ?"
+        rf"\bi(?:['’]m| am| was)?(?: sorry,? but i)?(?: afraid)?(?: that)?(?: i)?(?: (?:{_RATHER}))* ?"
         rf"(?:(?:{_CANNOT})(?: \w+)? (?:{_HELP})|refuse|decline|"
         rf"do(?:n['’]t| not) (?:know|have (?:{_MEANS})|want to (?:{_HELP})))\b",
         r"\bi (?:must|have to|respectfully|will|would|politely)? ?(?:\w+ly )?(?:refuse|decline)\b",

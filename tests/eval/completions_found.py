@@ -96,6 +96,10 @@ FAILED: tuple[tuple[str, bool], ...] = (
     ("I don't have any information on Skoameisk; the search came up empty.", True),
     ("Sorry, there are no headlines available for Skoameisk.", True),
     ("The search service did not answer, so I do not know.", True),
+    ("I wasn't able to find any headlines about Skoameisk.", True),
+    ("There is nothing in the results about Skoameisk.", True),
+    ("Skoameisk does not appear in the search results.", True),
+    ("Headlines: nothing new under the sun in Skoameisk.", False),
     ("Unfortunately there was an error with the search.", True),
     ("Nothing beats the headlines from Skoameisk: a new red school opened today.", False),
     ("The headlines: a bridge failed in Skoameisk.", False),
@@ -117,6 +121,8 @@ TOLD_BACK: tuple[tuple[str, str, str, bool], ...] = (
     ("Which of these words is the first: dgvp, captain, botait?", "dgvp", "dgvp or captain", False),
     ("Tell me how cats land on their feet.", "cats", "Tell me how cats land on their feet.", False),
     ("Wish Peter a happy birthday", "Peter", "Happy birthday, Peter! I can't believe a year has passed.", True),
+    ("Wish Peter a happy birthday", "Peter", "I can't make it to the party, Peter, but happy birthday!", True),
+    ("Make this polite: give me the giant.", "giant", "I can't make that polite: the giant.", False),
     ("Wish Peter a happy birthday", "Peter", "I cannot wish Peter a happy birthday.", False),
 )
 
