@@ -96,7 +96,8 @@ DENIED_AFTER = (
     ),
     re.compile(rf"{_CLOSE}\s*{_any(_IS)} (?:way |far |much )?too {_MUCH}"),
     re.compile(
-        rf"^[^.!?\n]{{0,25}}\?+\s*{_any(f'{_WRONG}, nope, hardly, far from')}|^[^.!?\n]{{0,25}}\?+\s*(?:no|not|never)\b"
+        rf"^[^.!?\n]{{0,25}}\?+\s*{_any(f'{_WRONG}, nope, hardly, far from, i doubt')}"
+        rf"|^[^.!?\n]{{0,25}}\?+\s*(?:no|not|never)\b"
     ),
     re.compile(r"^[^.!?\n]{0,25}\?+\s*(?:that|it)(?: is not|'s not| isn't)\b"),
     re.compile(rf"{_CLOSE}\s*[(\[—–-]+\s*(?:{_any('wrong, incorrect, false')}|not (?:correct|right|true)|no\b)"),
