@@ -19,9 +19,16 @@ FLOAT_NOISE = Decimal("1e-9")  # relative; the calculator's floats carry twelve 
 TYPOGRAPHIC = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "‐": "-", "‑": "-", "\u2212": "-", "×": "×"})
 THIN = re.compile("(?<=[0-9])[\u00a0\u2009\u202f](?=[0-9]{3}(?![0-9]))")
 FALLING = re.compile(r"\b(?:decreas|declin|drop|fell|fall|down|lower|loss|lost|reduc|shr[aiu]nk|negative|minus)")
+FALLS_BY = re.compile(
+    r"\b(?:decreased?|declined?|dropped|drop|fell|fall|reduced|reduction|went down|shrank)"
+    r"(?: (?:of|by|about|around|roughly|exactly))* $"
+)
+DECREASE = re.compile(r"^[*_]* (?:decrease|decline|drop|fall|reduction|lower|less|loss)\b")
 _TERM = r"[$]?[0-9.][0-9,]*(?:\.[0-9]+)? ?%?"
 _SIDE = rf"[($]*{_TERM}\)*(?: ?(?:[-+*/×÷−^x]|times|plus|minus|divided by|of) ?[($]*{_TERM}\)*){{0,12}}"
 EQUATION = re.compile(rf"{_SIDE}(?: ?= ?\**{_SIDE})+(?![0-9]|[.,][0-9]| ?[a-z°])")
+SCORE = re.compile(r"([0-9]{1,3})-([0-9]{1,3})")
+RELEASE = re.compile(r"\bv(?=[0-9]+\.[0-9])")
 LATEX = tuple(
     (re.compile(pattern), usual)
     for pattern, usual in (
@@ -75,7 +82,12 @@ def contains(text: str, needle: str) -> bool:
 
     A needle that is a number is compared as a number; one that is a time or a date ("7 pm", "March 5"), as that.
     """
-    return next(find(plain(text), needle), None) is not None
+    return next(find(told(text), needle), None) is not None
+
+
+def told(text: str) -> str:
+    """Plain text in which "v8.14" is "8.14": a version is found by its number."""
+    return RELEASE.sub("", plain(text))
 
 
 def find(text: str, needle: str) -> Iterator[tuple[int, int]]:
@@ -86,6 +98,12 @@ def find(text: str, needle: str) -> Iterator[tuple[int, int]]:
         return
     if (number := _number(needle)) is not None:
         yield from ((one.start, one.end) for one in read(text) if one.value == number)
+        return
+    if (score := SCORE.fullmatch(needle)) is not None:
+        between = r"\s?(?:[-–—:]|to)\s?"
+        yield from (
+            one.span() for one in re.finditer(rf"(?<![\w.,:-]){score[1]}{between}{score[2]}(?![\w:-]|[.,][0-9])", text)
+        )
         return
     left = r"(?<!\w)" + (rf"(?<![0-9][.,])(?<![{MINUS}])" if needle[:1].isdigit() else "")
     right = r"(?!\w)" + (r"(?![.,][0-9])" if needle[-1:].isdigit() else "")
@@ -105,7 +123,7 @@ def says(text: str, needle: str, question: str, *, rivals: Sequence[str] = (), s
 
     strict: the needle answers the question, and is no fact that the answer repeats.
     """
-    text, question = plain(text), plain(question)
+    text, question = told(text), plain(question)
     number, asked = _number(plain(needle)), set(_values(question))
     places = list(find(text, needle))
     moment = moment_of(plain(needle))
@@ -142,6 +160,8 @@ def says_value(text: str, value: Decimal, tolerance: Decimal, question: str, *, 
         right = any(_right(each, value, tolerance, text) for each in {one, number if one.decimals < 0 else one})
         if right and not _in_unit(one, due):
             right, strange = False, True
+        if right and value > 0 and questions.CHANGE.search(question) and _said_to_fall(text, one):
+            right = False
         if due.unit is not None and one.unit not in (None, due.unit):
             converted = same_in(one, due.unit)
             right = right or (converted is not None and _close(converted, value, tolerance))
@@ -152,6 +172,10 @@ def says_value(text: str, value: Decimal, tolerance: Decimal, question: str, *, 
     if fault := claims.fault(text, mentions, question):
         return "has another unit, or none" if strange and fault == "is not said" else fault
     return _wrong_equation(text, value, tolerance)
+
+
+def _said_to_fall(text: str, one: Number) -> bool:
+    return FALLS_BY.search(text[: one.start]) is not None or DECREASE.match(text[one.end :]) is not None
 
 
 def _in_unit(one: Number, due: Due) -> bool:

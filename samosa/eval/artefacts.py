@@ -32,14 +32,14 @@ ARTEFACTS: tuple[tuple[str, Mark | None, re.Pattern[str]], ...] = (
         "a call as text",
         None,
         re.compile(
-            r"\b(?:web_search|calculator)\s*\(|\b(?:tool_call|tool_result|tool_name|python_output|(?:python|output|assistant|user)_(?:start|end))\b",
+            r"\b(?:web_search|calculator)\s*\(|(?:^|\n)\W{0,4}web_search\s*:|\b(?:tool_call|tool_result|tool_name|python_output|(?:python|output|assistant|user)_(?:start|end))\b",
             re.I,
         ),
     ),
     (
         "a turn spoken for somebody",
         "dialogue",
-        re.compile(r"^\W{0,4}(?:user|human|assistant|system)\W{0,4}:", re.I | re.M),
+        re.compile(r"(?i:^\W{0,4}(?:user|human|assistant|system)\W{0,4}:)|[.!?]\s(?:User|Human|Assistant):\s", re.M),
     ),
     ("`as an AI`", None, re.compile(r"\bas an ai\b|\bas a(?:n ai)? (?:large )?language model\b", re.IGNORECASE)),
     ("broken bytes", None, re.compile("\ufffd")),
@@ -49,7 +49,8 @@ FENCED = re.compile(r"^```[^\n]*\n.*?(?:^```\s*$|\Z)|`[^`\n]+`", re.MULTILINE | 
 
 _HELP = (
     "help|assist|answer|provide|tell|find|explain|give|access|browse|search|look|calculate|compute|discuss|talk|do|"
-    "comment|respond|share|say|speak|comply|fulfil|fulfill|engage|complete|continue|determine|confirm|verify|offer|write|count"
+    "comment|respond|share|say|speak|comply|fulfil|fulfill|engage|complete|"
+    "continue|determine|confirm|verify|offer|write|count|make (?:that|this)|check|retrieve|fetch|wish"
 )
 _RATHER = "really|simply|just|must|have to|will have to|would rather|['’]d rather"
 _MEANS = (
@@ -64,7 +65,7 @@ _CANNOT = (
 REFUSALS = tuple(
     re.compile(pattern, re.IGNORECASE | re.MULTILINE)
     for pattern in (
-        rf"\bi(?:['’]m| am)?(?: sorry,? but i)?(?: afraid)?(?: that)?(?: i)?(?: (?:{_RATHER}))* ?"
+        rf"\bi(?:['’]m| am| was)?(?: sorry,? but i)?(?: afraid)?(?: that)?(?: i)?(?: (?:{_RATHER}))* ?"
         rf"(?:(?:{_CANNOT})(?: \w+)? (?:{_HELP})|refuse|decline|"
         rf"do(?:n['’]t| not) (?:know|have (?:{_MEANS})|want to (?:{_HELP})))\b",
         r"\bi (?:must|have to|respectfully|will|would|politely)? ?(?:\w+ly )?(?:refuse|decline)\b",

@@ -15,6 +15,8 @@ from samosa.chat.search import SearchError
 from samosa.chat.tokenizer import Tokenizer
 from samosa.chat.tools import MAX_TOP_K, BadCall, Call, parse_call
 from samosa.eval import answers, artefacts
+from samosa.eval.admissions import admits_failure
+from samosa.eval.found import told_otherwise
 from samosa.eval.probe_types import Gold, Probe, user_turns
 from samosa.eval.units import UNITS
 
@@ -22,6 +24,15 @@ ARGUMENTS = {"calculator": {"expression"}, "web_search": {"query", "top_k"}}
 FIELD = re.compile(
     r"\b(?:success|metadata|top_k|snippet|expression|value|output|query|results|url|title|error)\b['\"]?\s*[:=]", re.I
 )
+RECALLS = re.compile(
+    r"\b(?:what is my name|who (?:am i|i am)|(?:do you )?know my name|where (?:do i|am i|i) (?:live|from|come from)|"
+    r"first (?:word )?(?:of|here)|(?:is|comes) (?:the )?first)\b",
+    re.I,
+)
+"""Questions that ask back what they tell themselves."""
+ADMISSIONS = frozenset({"could not", "couldn't"})
+"""Where these are among what an answer may say, it may own in any other words that it found nothing."""
+ROUNDED = re.compile(r"round\((.*),\s*2\s*\)")
 JUST_A_NUMBER = re.compile(r"[\s(+\-$]*[0-9][0-9.,_\s)]*(?:e[+-]?[0-9]+)?[\s)]*", re.IGNORECASE)
 
 
@@ -206,8 +217,9 @@ def _answer(answer: str, verdict: grammar.Verdict, probe: Probe) -> str | None:
     if not gold.may_refuse and not fails_on_purpose(probe) and artefacts.refuses(text):
         return "refuses to answer"
     return (
-        _claims(text, probe)
-        or _mentions(text, gold)
+        _value(text, verdict, probe)
+        or _claims(text, probe)
+        or _mentions(text, probe)
         or _form(text, gold)
         or _dumped(text, verdict.results)
         or _look_alike(text)
@@ -217,10 +229,9 @@ def _answer(answer: str, verdict: grammar.Verdict, probe: Probe) -> str | None:
 def _claims(text: str, probe: Probe) -> str | None:
     """Why the answer does not say what is right."""
     gold, given = probe.gold, "\n".join(user_turns(probe))
-    if gold.value is not None:
-        fault = answers.says_value(text, gold.value, gold.tolerance, given, unit=gold.unit)
-        if fault is not None:
-            return f"the answer does not say {gold.value}" + ("" if fault == "is not said" else f": it {fault}")
+    last = answers.plain(user_turns(probe)[-1])
+    if answers.plain(text) in (last, *(re.split(r"(?<=[.!?]) ", last) if RECALLS.search(last) else ())):
+        return "the answer only repeats the question"
     for needle in gold.answer_is:
         if (fault := answers.says(text, needle, given, rivals=gold.rivals, strict=True)) is not None:
             return f"the answer does not say {needle!r}" + ("" if fault == "is not said" else f": it {fault}")
@@ -228,17 +239,58 @@ def _claims(text: str, probe: Probe) -> str | None:
         if not answers.contains(text, needle):
             return f"the answer does not say {needle!r}"
         # What was found has to be told as it was found; words that a question gives, or a tale, may stand anyhow.
-        found = gold.tool == "web_search" and not answers.contains(given, needle)
-        if found and (fault := answers.says(text, needle, given)) is not None:
+        fault = None
+        if gold.tool == "web_search":
+            fault = told_otherwise(text, needle, given, _found(probe))
+        elif gold.tool is None and RECALLS.search(given):
+            fault = answers.says(text, needle, "")
+        if fault is not None:
             return f"the answer does not say {needle!r}: it {fault}"
     return None
 
 
-def _mentions(text: str, gold: Gold) -> str | None:
+def _value(text: str, verdict: grammar.Verdict, probe: Probe) -> str | None:
+    """Why the answer does not say the value; of one that is rounded, the exact one that was calculated is right too."""
+    gold, given = probe.gold, "\n".join(user_turns(probe))
+    if gold.value is None:
+        return None
+    fault = answers.says_value(text, gold.value, gold.tolerance, given, unit=gold.unit)
+    exact = None if fault is None else _exact(verdict, gold)
+    if exact is not None and answers.says_value(text, exact, gold.tolerance, given, unit=gold.unit) is None:
+        return None
+    if fault is None:
+        return None
+    return f"the answer does not say {gold.value}" + ("" if fault == "is not said" else f": it {fault}")
+
+
+def _exact(verdict: grammar.Verdict, gold: Gold) -> Decimal | None:
+    """What the last call calculates before it is rounded to cents, if `gold.value` is that, rounded; else None."""
+    call = parse_call(verdict.calls[-1]) if verdict.calls else None
+    if not isinstance(call, Call) or call.tool != "calculator" or gold.value is None:
+        return None
+    expression = str(call.arguments.get("expression", "")).strip()
+    try:
+        value = Decimal(str(evaluate(match[1] if (match := ROUNDED.fullmatch(expression)) else expression)))
+    except CalculatorError:
+        return None
+    return value if abs(value - gold.value) <= gold.tolerance else None
+
+
+def _found(probe: Probe) -> str:
+    """The texts of all that a probe's search finds."""
+    return "\n".join(hit.snippet for hits in probe.hits.values() if not isinstance(hits, SearchError) for hit in hits)
+
+
+def _mentions(text: str, probe: Probe) -> str | None:
+    gold, fails = probe.gold, fails_on_purpose(probe)
     known = gold.value is not None and gold.unit is not None and answers.plain(gold.unit) in UNITS
     if gold.unit and not known and not answers.contains(text, gold.unit):
         return f"the answer does not say {gold.unit!r}"
     for group in gold.answer_any:
+        if fails and ADMISSIONS & set(group):
+            if not admits_failure(text):
+                return f"the answer says none of {', '.join(map(repr, group))}, nor that nothing was found"
+            continue
         if not any(answers.contains(text, needle) for needle in group):
             return f"the answer says none of {', '.join(map(repr, group))}"
     for needle in gold.answer_must_not:

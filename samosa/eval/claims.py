@@ -114,6 +114,7 @@ def _denied(text: str, one: Mention, *, strict: bool) -> str | None:
     if (
         phrases.DENIED.search(clause)
         or phrases.DOUBTED.search(clause)
+        or phrases.NOT_DONE.search(clause)
         or any(pattern.search(after) for pattern in phrases.DENIED_AFTER)
     ):
         return "is denied"
@@ -231,7 +232,9 @@ def _taken_back(told: _Told) -> str | None:
     text, last = told.text, told.live[-1]
     for other in told.wrong:
         between = text[last.end : other.start]
-        if other.start < last.end or other.in_question or len(between) > 80 or not _ends(text, other):
+        if other.start < last.end or other.in_question or len(between) > 80:
+            continue
+        if not _ends(text, other) and not phrases.STRAIGHT_BACK.search(between):
             continue
         if phrases.ARROW.fullmatch(between) or phrases.CORRECTED.search(between):
             return "is taken back"

@@ -55,6 +55,15 @@ DENIED = re.compile(
     )
     + rf"){_FILL}{{0,7}}{OPEN}$"
 )
+_UNDONE = _any(
+    "can, believe, think, say, forget, miss, worry, hesitate, exceed, get, need, want, have, expect, only, just, "
+    "merely, even, go, matter"
+)
+NOT_DONE = re.compile(
+    rf"(?:\b{_any('did, does, do, would, should, will, has, have')}(?: not|n't)|\bwon't)\s(?!{_UNDONE}\b)"
+    rf"\w+{_FILL}{{0,3}}{OPEN}$"
+)
+"""Something is not done with what follows: "did not end"."""
 DOUBTED = re.compile(
     rf"(?:\b{_any('do, does, did, would, could, can, will, should')}(?:n't| not)|\bcannot|\bnever) "
     rf"(?:{_any('really, actually, honestly')} )?"
@@ -87,7 +96,8 @@ DENIED_AFTER = (
     ),
     re.compile(rf"{_CLOSE}\s*{_any(_IS)} (?:way |far |much )?too {_MUCH}"),
     re.compile(
-        rf"^[^.!?\n]{{0,25}}\?+\s*{_any(f'{_WRONG}, nope, hardly, far from')}|^[^.!?\n]{{0,25}}\?+\s*(?:no|not|never)\b"
+        rf"^[^.!?\n]{{0,25}}\?+\s*{_any(f'{_WRONG}, nope, hardly, far from, i doubt')}"
+        rf"|^[^.!?\n]{{0,25}}\?+\s*(?:no|not|never)\b"
     ),
     re.compile(r"^[^.!?\n]{0,25}\?+\s*(?:that|it)(?: is not|'s not| isn't)\b"),
     re.compile(rf"{_CLOSE}\s*[(\[—–-]+\s*(?:{_any('wrong, incorrect, false')}|not (?:correct|right|true)|no\b)"),
@@ -143,6 +153,7 @@ CORRECTED = re.compile(
     )
     + r"\b"
 )
+STRAIGHT_BACK = re.compile(r"\b(?:no,? wait|wait,? no|scratch that|correction|i meant|my mistake)\b")
 STEP = re.compile(r"[,;]?\s*(?:and\s)?(?:then|after that|finally)\b")
 ARROW = re.compile(r"[*\s]*(?:→|=>|->)[*\s$]*")
 

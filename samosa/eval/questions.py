@@ -7,7 +7,9 @@ from samosa.eval.numbers import SCALES
 from samosa.eval.units import NAMES, UNITS, Unit, units_in
 
 PURE = re.compile(
-    r"(?:[-+*/×÷−^=()?.,:%]|[0-9]|\s|\b(?:what|what's|is|are|calculate|compute|evaluate|work|out|solve|find|please|the|product|"
+    r"(?:[-+*/×÷−^=()?.,:]|(?<=[0-9])%|(?<=[0-9] )%|[0-9]|\s|\b(?:tell|me|can|could|you|do|i|get|if|"
+    r"take|need|want|(?<=[0-9] )percent|what|what's|is|are|calculate|compute|evaluate|work|out|solve|find|please|"
+    r"the|product|"
     r"sum|difference|quotient|result|of|and|times|multiplied|multiply|by|plus|minus|add|subtract|from|divided|divide|how|"
     r"much|does|equals?|equal|to|x)\b)+"
 )
@@ -16,6 +18,10 @@ HOW_MANY = re.compile(
     rf"\bhow many (?:more |full |whole )?(?:(?P<unit>{NAMES})\b|(?P<scale>{'|'.join(SCALES)})s?\b|(?P<thing>\w))"
 )
 AGE = re.compile(r"\bold(?:er)?\b|\bage\b")
+CHANGE = re.compile(
+    r"\bpercent(?:age)? (?:change|increase|decrease|growth)\b|\bby (?:how many|what) percent\b|\bcagr\b"
+)
+"""A question whose answer is a percentage, though its numbers are none."""
 PERCENT = re.compile(r"\bpercentage\b|(?<![0-9] )(?<![0-9])\bpercent\b|\brates?\b|\bcagr\b|(?<![0-9 ]) ?%")
 
 
@@ -50,5 +56,7 @@ def due(question: str, unit: str | None) -> Due:
         return Due(UNITS[asked["unit"]], False, False, False, 0)
     if PURE.fullmatch(question) or (asked and asked["thing"]):
         return Due(None, True, False, False, 0)
+    if CHANGE.search(question):
+        return Due(UNITS["percent"], False, False, True, power)
     money = {one for one in units_in(question) if one.kind.startswith("money") and one.scale == 1}
     return Due(money.pop() if len(money) == 1 else None, False, False, PERCENT.search(question) is not None, power)

@@ -175,6 +175,7 @@ TRIED: dict[str, tuple[tuple[str, bool], ...]] = {
         ("The day was Saturday. (7 days ago: Tuesday; 8: Monday; 9: Sunday; 10: Saturday.)", True),
         ("Saturday! Ten days before Tuesday.", True),
         ("It wasn't Saturday.", False),
+        ("Saturday? I doubt it, it was Sunday.", False),
         ("It was Friday. Saturday would be 3 days before.", False),
         ("The answer is Friday. Saturday was 9 days ago.", False),
         ("Sat", False),

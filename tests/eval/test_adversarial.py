@@ -12,6 +12,7 @@ from samosa.eval.checks import judge
 from samosa.eval.probe_types import Gold, Probe
 from tests.eval import completions as told
 from tests.eval.completions_asked import ASKED, HARMLESS, MARKED
+from tests.eval.completions_found import CALCULATED, FAILED, FOUND, TOLD_BACK
 from tests.eval.completions_tried import TRIED
 from tests.eval.turns import CALL, CALLED, END, THINK, ask, calculate, calculated, ids_and_forced, look_up, looked_up
 
@@ -86,6 +87,36 @@ def test_answers_to_other_questions_get_it_too(asked, gold, answers, tokenizer):
     wrong = [(answer, judged(probe, tokenizer, answer).reason) for answer, credit in answers
              if judged(probe, tokenizer, answer).passed is not credit]  # fmt: skip
     assert wrong == []
+
+
+@pytest.mark.parametrize(("asked", "found", "gold", "answers"), FOUND, ids=[asked[:40] for asked, *_ in FOUND])
+def test_what_a_search_found_is_told_as_it_was_found(asked, found, gold, answers, tokenizer):
+    hits = {"": (Hit(url="https://x.example", title="Zorbel", snippet=found),)}
+    probe = Probe("p", "search", "t", ask(asked), Gold(tool="web_search", **gold), hits)
+    calls = (CALL, look_up(asked), CALLED, looked_up(asked, found))
+    given = {answer: judged(probe, tokenizer, answer, calls=calls) for answer, _ in answers}
+    assert {answer: judgement.passed for answer, judgement in given.items()} == dict(answers)
+
+
+@pytest.mark.parametrize(("answer", "credit"), FAILED)
+def test_a_search_that_found_nothing_may_be_admitted_in_any_words(answer, credit, tokenizer):
+    gold = Gold(tool="web_search", answer_any=(("could not", "couldn't", "nothing", "failed", "can't", "unable"),))
+    probe = Probe("p", "search", "t", ask("Give me the headlines from Skoameisk."), gold, {"": ()})
+    calls = (CALL, look_up("Skoameisk"), CALLED, b'{"success":true,"output":{"results":[]}}')
+    assert judged(probe, tokenizer, answer, calls=calls).passed is credit
+
+
+@pytest.mark.parametrize(("asked", "must", "answer", "credit"), TOLD_BACK)
+def test_what_the_user_told_is_told_back(asked, must, answer, credit, tokenizer):
+    probe = Probe("p", "no_tool", "t", ask(asked), Gold(tool=None, answer_must=(must,)), {})
+    assert judged(probe, tokenizer, answer).passed is credit
+
+
+@pytest.mark.parametrize(("asked", "value", "expression", "answer", "credit"), CALCULATED)
+def test_a_calculation_is_told_as_exactly_as_one_likes(asked, value, expression, answer, credit, tokenizer):
+    probe = Probe("p", "calculator", "t", ask(asked), Gold(tool="calculator", value=Decimal(value)), {})
+    calls = (CALL, calculate(expression), CALLED, calculated(expression, 1))
+    assert judged(probe, tokenizer, answer, calls=calls).passed is credit
 
 
 @pytest.mark.parametrize(("answer", "clean"), [*((one, True) for one in HARMLESS), *((one, False) for one in MARKED)])
