@@ -51,7 +51,8 @@ def checkpoint(ref: home.CheckpointRef, plan: Plan, *, nproc: int | None, redo: 
     about = about_of(ref, sha256, tokenizer.hash, plan, facts)
     path = turns.path_of(about)
     if redo:
-        path.unlink(missing_ok=True)
+        with home.failure_said(path):
+            path.unlink(missing_ok=True)
     kept = turns.read(path, plan)
     left = turns.missing(plan, kept)
     tries = sum(len(plan.batches[number]) for number in left)

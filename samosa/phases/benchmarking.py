@@ -99,7 +99,8 @@ def _measured(work: Work, facts: dict[str, str], loaded: Loaded, *, nproc: int |
     first: list[Line] = []
     for part, path in _paths(work.ref, loaded, keys):
         if redo:
-            path.unlink(missing_ok=True)
+            with home.failure_said(path):
+                path.unlink(missing_ok=True)
         lines = _lines(work, part, path, nproc)
         first = first or lines
         found[part.name] = _as_json(part, lines, path, work.cfg)
