@@ -13,23 +13,40 @@ from samosa.eval.tries import Try
 Line = dict[str, Any]
 ASKED_ALIKE = ("temperature", "top_k", "max_tokens", "call_budget", "max_calls", "sampled_temperature")
 """Settings that change what is generated: under other values two models were not asked the same."""
+HELD = {"tag": str, "step": int, "kind": str, "suite": str, "weights_sha256": str}
+"""What every line has."""
+SAMPLED = {"samples": str, "samples_sha256": str, "suite_hash": str, "seed": int, "settings": dict}
+"""What every line with samples has."""
+PACE = {"asked": int, "seconds": int | float}
+"""What a line may have, and then as this."""
 
 
 def lines() -> list[Line]:
-    """Every evaluation of this home, oldest first. A line torn by a power cut is passed over with a warning."""
+    """Every evaluation of this home, oldest first. What is none (a line torn by a power cut, or by others) is passed
+    over with a warning.
+    """
     path = home.evals_file()
     if not path.is_file():
         return []
     found = []
-    for number, text in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+    for number, text in enumerate(path.read_bytes().splitlines(), 1):
         try:
-            line = json.loads(text)
-        except ValueError:
+            line = json.loads(text.decode(errors="replace"))
+        except (ValueError, RecursionError):
             console.warn(f"{path}:{number} is not JSON and is passed over")
             continue
-        if isinstance(line, dict) and isinstance(line.get("tag"), str):
+        if _is_evaluation(line):
             found.append(line)
+        else:
+            console.warn(f"{path}:{number} is no evaluation of samosa and is passed over")
     return found
+
+
+def _is_evaluation(line: object) -> bool:
+    if not isinstance(line, dict):
+        return False
+    wanted = HELD | (SAMPLED if "samples" in line else {}) | {name: PACE[name] for name in PACE if name in line}
+    return all(isinstance(line.get(name), kind) for name, kind in wanted.items())
 
 
 def of(name: str) -> list[Line]:

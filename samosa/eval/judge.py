@@ -37,6 +37,7 @@ PLACES: tuple[dict[str, Winner], dict[str, Winner]] = (
 FENCED = re.compile(r"\s*```(?:json)?\s*(.*?)\s*```\s*", re.DOTALL)
 BYTES_PER_TOKEN = 4  # of English, roughly: for plans; a token never has less than one byte, which is what is set aside
 MILLION = 1_000_000
+KEPT = "run the same command again: what was judged is kept"
 
 
 @dataclass(frozen=True)
@@ -148,13 +149,19 @@ class Judge:
         cost = 0.0
         try:
             reply = _sent(self._client, self._model, body)
-            usage = reply.usage
-            cost = most if usage is None else self._dollars(usage.prompt_tokens, usage.completion_tokens)
-            text = (reply.choices[0].message.content or "") if reply.choices else ""
+            cost = most  # it answered: what it does not count is taken for the most that it can be
+            text, cost = _text(reply, self._model), self._cost(reply, most)
             home.append_line(self._path, json.dumps({"request": request, "reply": text, "dollars": cost}))
         finally:
             self._purse.settle(most, cost)
         return text
+
+    def _cost(self, reply: Any, most: float) -> float:
+        """What the reply says it cost, or `most` where it does not say."""
+        read_tokens, written = (getattr(reply.usage, f"{name}_tokens", None) for name in ("prompt", "completion"))
+        if isinstance(read_tokens, int) and isinstance(written, int) and min(read_tokens, written) >= 0:
+            return self._dollars(read_tokens, written)
+        return most
 
     def _dollars(self, read_tokens: float, written_tokens: float) -> float:
         price = self._model.input_price * read_tokens + self._model.output_price * written_tokens
@@ -230,19 +237,30 @@ def _lines(path: Path) -> Iterable[dict[str, Any]]:
     for text in path.read_bytes().split(b"\n"):
         try:
             line = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(line, dict) and isinstance(line.get("request"), str) and isinstance(line.get("reply"), str):
             yield line
 
 
+def _text(reply: Any, model: JudgeModel) -> str:
+    """What was replied, "" for nothing. Raises SamosaError for what is no completion: the client checks no types."""
+    try:
+        text = reply.choices[0].message.content if reply.choices else ""
+        if isinstance(text, str | None):
+            return text or ""
+    except (AttributeError, TypeError, KeyError, IndexError):
+        pass
+    raise SamosaError(f"{model.base_url} answers, but not as OpenAI's interface does", hint=KEPT)
+
+
 def _sent(client: openai.OpenAI, model: JudgeModel, body: dict[str, Any]) -> Any:
     """The completion. Raises NotReady for a refused key or an unknown model, SamosaError for a judge that fails."""
-    kept = "run the same command again: what was judged is kept"
     try:
         return client.chat.completions.create(**body)
     except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
-        raise NotReady(f"{model.base_url} refused the key {model.key}", hint=f"look at {model.key}") from error
+        key, hint = (f"the key {model.key}", model.key) if model.key else ("a request without a key", "judge.judges")
+        raise NotReady(f"{model.base_url} refused {key}", hint=f"look at {hint}") from error
     except openai.NotFoundError as error:
         raise NotReady(f"{model.base_url} knows no model {model.model}", hint="look at judge.judges") from error
     except openai.BadRequestError as error:
@@ -250,10 +268,10 @@ def _sent(client: openai.OpenAI, model: JudgeModel, body: dict[str, Any]) -> Any
         hint = "another `limit` or no `temperature` in judge.judges may be what it wants"
         raise NotReady(f"{model.model} does not take the request: {said}", hint=hint) from error
     except openai.RateLimitError as error:
-        raise SamosaError(f"{model.model} refuses for its rate or your quota, again and again", hint=kept) from error
+        raise SamosaError(f"{model.model} refuses for its rate or your quota, again and again", hint=KEPT) from error
     except openai.APIStatusError as error:
-        raise SamosaError(f"{model.model} answered {error.status_code}, again and again", hint=kept) from error
+        raise SamosaError(f"{model.model} answered {error.status_code}, again and again", hint=KEPT) from error
     except openai.APIConnectionError as error:
-        raise SamosaError(f"{model.base_url} cannot be reached ({type(error).__name__})", hint=kept) from error
+        raise SamosaError(f"{model.base_url} cannot be reached ({type(error).__name__})", hint=KEPT) from error
     except (openai.OpenAIError, ValueError) as error:
-        raise SamosaError(f"{model.base_url} answers, but not as OpenAI's interface does", hint=kept) from error
+        raise SamosaError(f"{model.base_url} answers, but not as OpenAI's interface does", hint=KEPT) from error

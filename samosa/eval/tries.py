@@ -85,7 +85,7 @@ def of_samples(samples: Iterable[Sample]) -> list[Try]:
 def read(path: Path) -> list[Try]:
     """The tries that record.write_samples kept, pairs settled. Raises BadInput for a file that is not such a one."""
     try:
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        rows = [json.loads(line) for line in path.read_bytes().splitlines()]  # of bytes: a text may hold U+2028
         return settled(_of_line(row) for row in rows)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         message = f"{path} is not a file of samples: {type(error).__name__}: {error}"

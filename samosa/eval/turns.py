@@ -111,12 +111,17 @@ def read(path: Path, plan: Plan) -> dict[int, list[Turn]]:
             row = json.loads(line)
             number, batch = row["batch"], [_turn(turn) for turn in row["turns"]]
             wanted = [(ask.probe.id, ask.k) for ask in plan.batches[number]]
-        except (ValueError, KeyError, TypeError, IndexError):
+        except (ValueError, KeyError, TypeError, IndexError, RecursionError):
             continue
-        if [(turn.id, turn.k) for turn in batch] == wanted:
+        if number in range(len(plan.batches)) and [(turn.id, turn.k) for turn in batch] == wanted:
             found[number] = batch
     return found
 
 
 def _turn(row: Mapping[str, Any]) -> Turn:
-    return Turn(**{**row, "ids": tuple(row["ids"]), "forced": tuple(row["forced"])})
+    """Raises ValueError, KeyError or TypeError for what `keep` does not write."""
+    turn = Turn(**{**row, "ids": tuple(row["ids"]), "forced": tuple(row["forced"])})
+    numbers = all(type(one) is int and one >= 0 for one in (turn.prompt, *turn.ids, *turn.forced))
+    if not numbers or len(turn.ids) != len(turn.forced) or not isinstance(turn.finish, str):
+        raise ValueError("no turn")
+    return turn

@@ -51,7 +51,8 @@ def checkpoint(ref: home.CheckpointRef, plan: Plan, *, nproc: int | None, redo: 
     about = about_of(ref, sha256, tokenizer.hash, plan, facts)
     path = turns.path_of(about)
     if redo:
-        path.unlink(missing_ok=True)
+        with home.failure_said(path):
+            path.unlink(missing_ok=True)
     kept = turns.read(path, plan)
     left = turns.missing(plan, kept)
     tries = sum(len(plan.batches[number]) for number in left)
@@ -137,6 +138,8 @@ def about_of(
 def _say(ref: home.CheckpointRef, plan: Plan, tries: int, facts: dict[str, str]) -> None:
     total = sum(map(len, plan.batches))
     where = f"({facts['device']}, {facts['dtype']})"
+    if tries and ref.kind == "base":
+        console.warn(f"{ref.name} is a base model: it was taught no conversations, and seldom ends a turn")
     if tries == total:
         console.say(f"asking {ref.name} {total} times: {len(plan.probes)} probes, seed {plan.seed} {where}")
     elif tries:
@@ -167,12 +170,17 @@ def _ask(work: _Work, left: Sequence[int], nproc: int) -> None:
         for rank in ranks:
             rank.result()
     except BrokenProcessPool as error:
-        raise SamosaError(
-            "a process that asked died: out of memory, or somebody killed it",
-            hint="run the same command again, with a smaller --nproc: what was said is kept",
-        ) from error
+        raise died() from error
     finally:
         end_workers(pool)
+
+
+def died() -> SamosaError:
+    """What to say of a process of the pool that is gone."""
+    return SamosaError(
+        "a process that asked died: out of memory, or somebody killed it",
+        hint="run the same command again, with a smaller --nproc: what was said is kept",
+    )
 
 
 def _rank(rank: int, work: _Work, left: Sequence[int]) -> None:

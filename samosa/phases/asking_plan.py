@@ -9,6 +9,7 @@ from samosa.config import Options
 from samosa.eval import history, turns
 from samosa.eval.turns import Plan
 from samosa.phases import asking
+from samosa.phases.command import recipe_flags
 from samosa.phases.stage import clock
 
 COLUMNS = ("suite", "seed", "probes", "tries", "kept", "tokens of prompts", "of answers, at most", "takes")
@@ -46,7 +47,7 @@ def show(options: Options, ref: home.CheckpointRef, suite: str, plans: Sequence[
     console.table(COLUMNS, rows, title=f"{ref.name}: what would be asked; each further round only while it is open")
     if pace is None:
         console.say("how long a try takes is known after the first evaluation here")
-    flags = f" --seed {plans[0].seed}" + (f" -r {options.recipe}" if options.recipe else "")
+    flags = f" --seed {plans[0].seed}{recipe_flags(options)}"
     console.say(f"next: samosa eval --tag {ref.kind}/{ref.name} --suite {suite}{flags}")
     return 0
 

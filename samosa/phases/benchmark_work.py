@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,6 +64,8 @@ def _spread(work: Work, part: Part, chunks: list[range], processes: int) -> Iter
     pool = ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(work, part.name, ranks))
     try:
         yield from pool.map(_chunk, chunks)
+    except BrokenProcessPool as error:
+        raise asking.died() from error
     finally:
         end_workers(pool)
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from samosa import console, home
 from samosa.config import Options, load
-from samosa.errors import BadInput, SamosaError
+from samosa.errors import BadInput, NotReady, SamosaError
 from samosa.eval import record
 from samosa.eval.benchmarks import kept, parts, result
 from samosa.eval.benchmarks.kept import Line
@@ -99,7 +99,8 @@ def _measured(work: Work, facts: dict[str, str], loaded: Loaded, *, nproc: int |
     first: list[Line] = []
     for part, path in _paths(work.ref, loaded, keys):
         if redo:
-            path.unlink(missing_ok=True)
+            with home.failure_said(path):
+                path.unlink(missing_ok=True)
         lines = _lines(work, part, path, nproc)
         first = first or lines
         found[part.name] = _as_json(part, lines, path, work.cfg)
@@ -138,10 +139,21 @@ def _lines(work: Work, part: Part, path: Path, nproc: int | None) -> list[Line]:
     what = f"{TITLES[suite]}{'' if part.name == suite else f', {part.name}'}"
     if path.is_file():
         console.say(f"{what}: all {part.total:,} answers of {work.ref.name} are kept")
-        return kept.read(path)
+        return _kept(path, part.total, work.again)
     console.say(f"{what}: asking {work.ref.name} {part.total:,} questions ({work.device}, {work.dtype})")
     chunk = work.cfg.asking.chunk
     return kept.all_lines(path, part.total, chunk, lambda chunks: scored(work, part, chunks, nproc, what))
+
+
+def _kept(path: Path, total: int, again: str) -> list[Line]:
+    """The lines of a finished file. Raises NotReady where they are not those of `total` questions."""
+    try:
+        lines = kept.read(path)
+    except (ValueError, RecursionError):
+        lines = []
+    if len(lines) != total or not all(isinstance(line, dict) and "metrics" in line for line in lines):
+        raise NotReady(f"{path} is no longer what was scored", hint=f"{again} --redo asks everything again")
+    return lines
 
 
 def _as_json(part: Part, lines: list[Line], path: Path, cfg: Benchmarks) -> dict[str, Any]:

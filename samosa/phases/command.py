@@ -86,10 +86,15 @@ def carry_out(command: Command, options: Options) -> int:
     return outcome.exit_code
 
 
+def recipe_flags(options: Options) -> str:
+    """The recipe and its settings, as they were typed."""
+    parts = [f" -r {shlex.quote(options.recipe)}"] if options.recipe else []
+    return "".join([*parts, *(f" --set {shlex.quote(text)}" for text in options.sets)])
+
+
 def flags_of(options: Options) -> str:
     """The options that make another command mean the same recipe."""
-    parts = [f" -r {shlex.quote(options.recipe)}"] if options.recipe else []
-    parts += [f" --set {shlex.quote(text)}" for text in options.sets]
+    parts = [recipe_flags(options)]
     parts += [f" --tag {shlex.quote(options.tag)}"] if options.tag else []
     parts += [f" --nproc {options.nproc}"] if options.nproc else []
     parts += [f" --max-restarts {options.max_restarts}"] if options.max_restarts else []

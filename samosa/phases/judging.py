@@ -18,6 +18,7 @@ from samosa.eval.probe_types import PATTERNS
 from samosa.eval.settings import Evaluation, Gate
 from samosa.eval.turns import Plan
 from samosa.phases import asking, asking_plan
+from samosa.phases.command import recipe_flags
 from samosa.phases.init import on_disk
 
 SUITES = ("joint", "full", "judge", *BENCHMARKS)
@@ -53,7 +54,7 @@ def run(options: Options, *, suite: str = "joint", seed: int | None = None) -> i
     line, result = judged(ref, settings, seed=seed, nproc=options.nproc, redo=options.redo)
     if options.json:
         console.emit_json(line)
-    console.say(_next(ref, result, suite, int(line["seed"]), options.recipe))
+    console.say(_next(ref, result, suite, int(line["seed"]), recipe_flags(options)))
     return result.exit_code
 
 
@@ -138,9 +139,8 @@ def short(text: str) -> str:
     return line if len(line) <= WIDEST else line[: WIDEST - 1] + "…"
 
 
-def _next(ref: home.CheckpointRef, result: GateResult, suite: str, seed: int, recipe: str | None) -> str:
+def _next(ref: home.CheckpointRef, result: GateResult, suite: str, seed: int, flags: str) -> str:
     name = f"{ref.kind}/{ref.name}"
-    flags = f" -r {recipe}" if recipe else ""
     again = f"samosa eval --tag {name} --suite {suite} --seed {seed + 1}{flags}"
     match result.outcome:
         case Outcome.PASSED:

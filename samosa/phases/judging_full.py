@@ -18,6 +18,7 @@ from samosa.eval.settings import FullEvaluation, FullGate
 from samosa.eval.tries import Try
 from samosa.eval.turns import Plan
 from samosa.phases import asking, asking_plan
+from samosa.phases.command import recipe_flags
 from samosa.phases.init import on_disk
 from samosa.phases.judging import EXAMPLES, checked, short
 
@@ -38,7 +39,7 @@ def run(options: Options, ref: home.CheckpointRef, *, seed: int | None) -> int:
     line, result = judged(ref, cfg, seed=first, nproc=options.nproc, redo=options.redo)
     if options.json:
         console.emit_json(line)
-    console.say(_next(ref, result, first, cfg.full, options.recipe))
+    console.say(_next(ref, result, first, cfg.full, recipe_flags(options)))
     return result.exit_code
 
 
@@ -173,8 +174,8 @@ def _examples(title: str, keys: Sequence[str], seen: dict[str, Try]) -> None:
         console.say(f"    said:  {short(one.text)}")
 
 
-def _next(ref: home.CheckpointRef, result: FullResult, seed: int, full: FullGate, recipe: str | None) -> str:
-    name, flags = f"{ref.kind}/{ref.name}", f" -r {recipe}" if recipe else ""
+def _next(ref: home.CheckpointRef, result: FullResult, seed: int, full: FullGate, flags: str) -> str:
+    name = f"{ref.kind}/{ref.name}"
     again = f"samosa eval --tag {name} --suite {SUITE} --seed"
     match result.outcome:
         case Outcome.PASSED:

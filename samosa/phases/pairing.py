@@ -21,6 +21,7 @@ from samosa.eval.pairwise import came_to
 from samosa.eval.settings import Pairwise, PairwiseEvaluation
 from samosa.eval.turns import Plan
 from samosa.phases import asking
+from samosa.phases.command import recipe_flags
 from samosa.phases.init import on_disk
 from samosa.phases.judging import checked, short
 
@@ -220,7 +221,7 @@ def _show_plan(
     names = " and ".join(one.model for one in settings.judges)
     console.say(f"{ref.name} against {champion.name}: {len(plan.probes)} conversations, seed {plan.seed}")
     console.say(f"{verdicts} verdicts of {names}, both orders: at most about ${dollars:.2f} of ${settings.dollars:g}")
-    flags = f" -r {options.recipe}" if options.recipe else ""
-    command = f"samosa eval --tag {ref.kind}/{ref.name} --suite {SUITE} --set judge.champion={champion.name}{flags}"
-    console.say(f"next: {command}")
+    over = "" if dollars <= settings.dollars else "fewer judge.per_category or more judge.dollars, then "
+    flags = f" --seed {plan.seed}{recipe_flags(options)}"
+    console.say(f"next: {over}samosa eval --tag {ref.kind}/{ref.name} --suite {SUITE}{flags}")
     return 0 if dollars <= settings.dollars else 3

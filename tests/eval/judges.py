@@ -9,7 +9,9 @@ REPLY = re.compile(r"<reply-([AB])-([0-9a-f]{12})>\n(.*?)\n</reply-\1-\2>", re.D
 
 
 class Judges:
-    """Answers every request with `say(request body, its replies by letter)`: text, or a status code to fail with."""
+    """Answers every request with `say(request body, its replies by letter)`: text, a status
+    code to fail with, or a list of the one thing to send in place of a completion.
+    """
 
     def __init__(self, say):
         self.say, self.requests, self.keys = say, [], []
@@ -22,7 +24,8 @@ class Judges:
                 outer.keys.append(self.headers["Authorization"])
                 said = outer.say(body, replies(body))
                 status = said if isinstance(said, int) else 200
-                self._send(status, json.dumps({"error": {"message": "no"}} if status != 200 else completion(said)))
+                sent = said[0] if isinstance(said, list) else completion(said)
+                self._send(status, json.dumps({"error": {"message": "no"}} if status != 200 else sent))
 
             def _send(self, status, text):
                 data = text.encode()
@@ -35,7 +38,10 @@ class Judges:
             def log_message(self, *_):
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Server(ThreadingHTTPServer):
+            request_queue_size = 64  # of five, the default, a busy machine drops some of 16 at once
+
+        self._server = Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
 
     def __enter__(self):

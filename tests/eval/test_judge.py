@@ -9,7 +9,7 @@ from samosa.errors import NotReady, SamosaError
 from samosa.eval import judge
 from samosa.eval.judge import Judge, Matchup, Opinion, Purse
 from samosa.eval.settings import PairwiseEvaluation
-from tests.eval.judges import Judges, better, replies
+from tests.eval.judges import Judges, better, completion, replies
 
 SETTINGS = load(PairwiseEvaluation, "judge", sets=["judge.retries=1", "judge.attempts=2"]).judge
 PAIR = Matchup("p", "creative", "t", "User: sing", own="A song of mine.", other="La la.")
@@ -113,12 +113,44 @@ def test_nothing_is_sent_that_could_cost_more_than_there_is(samosa_home):
     assert not server.requests
 
 
-@pytest.mark.parametrize(
-    ("status", "error", "said"), [(401, NotReady, "refused the key"), (404, NotReady, "knows no model")]
-)
+@pytest.mark.parametrize(("status", "error", "said"), [(401, NotReady, "refused"), (404, NotReady, "knows no model")])
 def test_a_judge_that_refuses_says_what_to_look_at(samosa_home, status, error, said):
     with Judges(lambda *_: status) as server, pytest.raises(error, match=said):
         opinion(server)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        "hello",
+        None,
+        [],
+        {"choices": ["x"]},
+        {"choices": [{"message": None}]},
+        completion([{"type": "text", "text": better("A")}]),
+        completion(5),
+    ],
+    ids=str,
+)
+def test_an_address_that_speaks_otherwise_is_an_error_of_two_lines(samosa_home, sent):
+    with Judges(lambda *_: [sent]) as server, pytest.raises(SamosaError, match="not as OpenAI's interface does"):
+        opinion(server)
+
+
+@pytest.mark.parametrize(
+    "usage", [None, "x", {}, {"prompt_tokens": None}, {"prompt_tokens": -9, "completion_tokens": 1}]
+)
+def test_a_reply_that_does_not_say_its_price_cost_the_most_it_can(samosa_home, usage):
+    purse = Purse(1.0)
+    with Judges(lambda *_: [completion(better("tie")) | {"usage": usage}]) as server:
+        assert opinion(server, purse=purse).score == 0.5
+    assert 0.0001 < purse.spent < 0.01
+
+
+def test_a_refused_request_without_a_key_speaks_of_none(samosa_home):
+    with Judges(lambda *_: 401) as server, pytest.raises(NotReady, match="a request without a key") as error:
+        opinion(server)
+    assert error.value.hint == "look at judge.judges"
 
 
 def test_a_judge_that_fails_is_asked_again_and_then_named(samosa_home):

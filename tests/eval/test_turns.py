@@ -57,13 +57,28 @@ def test_a_batch_in_which_the_harness_failed_is_asked_again_and_its_last_answer_
 
 
 @pytest.mark.parametrize(
-    "line", ['{"batch": 9, "turns": []}', '{"batch": 0, "turns": [{"id": "x"}]}', "[]", "0", "\xff"]
+    "line",
+    ['{"batch": 9, "turns": []}', '{"batch": 0, "turns": [{"id": "x"}]}', "[]", "0", "\xff", "[" * 100_000],
 )
 def test_what_answers_something_else_is_passed_over(path, line):
     turns.keep(path, ABOUT, 1, said(1))
     with path.open("ab") as file:
         file.write(line.encode("latin-1") + b"\n")
     turns.keep(path, ABOUT, 0, said(1))  # the turns of another batch
+    assert turns.read(path, PLAN) == {1: said(1)}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"ids": "abc"}, {"ids": [None, 1, 2]}, {"ids": [-1, 1, 2]}, {"forced": []}, {"finish": 3}, {"prompt": "9"}],
+    ids=str,
+)
+def test_what_is_no_turn_is_passed_over(path, changes):
+    turns.keep(path, ABOUT, 1, said(1))
+    row = json.loads(path.read_text().splitlines()[1])
+    row["turns"][0] |= changes
+    with path.open("a") as file:
+        file.write(json.dumps(row) + "\n")
     assert turns.read(path, PLAN) == {1: said(1)}
 
 

@@ -160,3 +160,19 @@ def _kill_after_a_batch(home, child, seconds):
     finally:
         os.killpg(child, signal.SIGKILL)
         os.waitpid(child, 0)
+
+
+def test_a_base_model_is_asked_with_a_warning(home_with_model, capsys):  # noqa: F811
+    folder = home_with_model / "base_checkpoints" / "alone"
+    save(folder, load_tokenizer(home_with_model / "tokenizer").vocab_size, seed=1)
+    assert main(["eval", *ASK, "--tag", "alone"]) == 10
+    assert "alone@3 is a base model" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("suite", [[], FULL], ids=["joint", "full"])
+def test_what_a_plan_names_next_asks_the_same(home_with_model, suite, capsys):  # noqa: F811
+    assert main(["eval", *ASK, *suite, "--plan"]) == 0
+    said = capsys.readouterr().err.splitlines()[-1]
+    settings = [value for value in [*ASK, *suite] if "=" in value]
+    assert said.startswith("next: samosa eval") and " --seed 5 " in said
+    assert all(f"--set {value}" in said for value in settings)

@@ -92,6 +92,17 @@ def test_what_was_scored_is_not_scored_again_and_the_tag_does_not_matter(recorde
     assert evaluate("mmlu", *data, tag="base/d2@150") == 30
 
 
+@pytest.mark.parametrize("text", ["garbage\n", "", '{"id": "one line of six"}\n'])
+def test_kept_samples_that_somebody_changed_are_refused_until_redo(text, recorded, tmp_path, capsys):
+    data = questions(tmp_path / "mmlu")
+    assert evaluate("mmlu", *data) == 0
+    (recorded / lines(recorded)[0]["samples"]).write_text(text)
+    assert evaluate("mmlu", *data) == 3
+    said = capsys.readouterr().err
+    assert "is no longer what was scored" in said and "--redo" in said.splitlines()[-1] and "Traceback" not in said
+    assert evaluate("mmlu", *data, "--redo") == 0
+
+
 def test_a_harness_that_breaks_is_exit_30_and_no_wrong_answer(recorded, tmp_path, capsys, monkeypatch):
     from samosa.eval.benchmarks import likelihood
 

@@ -9,7 +9,7 @@ from errorbars.compare import paired_compare
 from samosa import home
 from samosa.cli import main
 from samosa.config import load
-from samosa.eval import record
+from samosa.eval import history, record, tries
 from samosa.eval.gate import decide
 from samosa.eval.settings import Evaluation
 from tests.eval.test_gate import sample
@@ -177,3 +177,28 @@ def test_a_torn_line_of_the_record_is_passed_over(samosa_home, capsys):
     judge("r7")
     said, shown = compared(capsys)
     assert said["overall"]["lost"] == 0 and "is not JSON and is passed over" in shown
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"step": "7"}, {"suite": ["joint"]}, {"settings": []}, {"samples": 5}, {"samples_sha256": None}, {"seconds": "x"}],
+    ids=str,
+)
+def test_a_line_that_is_no_evaluation_is_passed_over_and_said(samosa_home, changes, capsys):
+    judge("r6", wrong=(1,))
+    judge("r7")
+    line = json.loads(home.evals_file().read_text().splitlines()[-1])
+    with home.evals_file().open("a") as file:
+        file.write(json.dumps(line | changes) + "\n" + '{"tag": "r7"}\n' + "[" * 100_000 + "\n")
+    assert main(["compare", "r6", "r7"]) == 0
+    said = capsys.readouterr().err
+    assert said.count("is no evaluation of samosa and is passed over") >= 2 and "Traceback" not in said
+
+
+def test_an_answer_may_hold_what_some_take_for_the_end_of_a_line(samosa_home):
+    judge("r6")
+    path = history.samples_of(history.of("r6")[-1])
+    first, *others = path.read_text().splitlines()
+    odd = json.dumps(json.loads(first) | {"text": "one\u2028two\x85three"}, ensure_ascii=False)
+    path.write_text("\n".join([odd, *others]) + "\n")
+    assert tries.read(path)[0].text == "one\u2028two\x85three"

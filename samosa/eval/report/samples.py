@@ -58,7 +58,7 @@ def read(lines: Sequence[Line]) -> Samples:
         except NotReady as problem:
             problems.append(problem)
             continue
-        rows = (json.loads(text) for text in path.read_text(encoding="utf-8").splitlines())
+        rows = (json.loads(text) for text in path.read_bytes().splitlines())
         for row, one in zip(rows, tries.read(path), strict=True):
             if one.passed is None:
                 broken += 1
