@@ -139,6 +139,11 @@ def short(text: str) -> str:
     return line if len(line) <= WIDEST else line[: WIDEST - 1] + "…"
 
 
+def train_again(name: str) -> str:
+    """What comes next for a checkpoint that failed."""
+    return f"next: mend the data or the recipe and train again; see for yourself: samosa chat --tag {name}"
+
+
 def _next(ref: home.CheckpointRef, result: GateResult, suite: str, seed: int, flags: str) -> str:
     name = f"{ref.kind}/{ref.name}"
     again = f"samosa eval --tag {name} --suite {suite} --seed {seed + 1}{flags}"
@@ -146,7 +151,7 @@ def _next(ref: home.CheckpointRef, result: GateResult, suite: str, seed: int, fl
         case Outcome.PASSED:
             return f"next: samosa chat --tag {name}   (or judge it with other probes: {again})"
         case Outcome.FAILED:
-            return f"next: mend the data or the recipe and train again; see for yourself: samosa chat --tag {name}"
+            return train_again(name)
         case Outcome.INCONCLUSIVE:
             return f"next: {again}"
         case Outcome.BROKEN:

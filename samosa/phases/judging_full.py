@@ -20,7 +20,7 @@ from samosa.eval.turns import Plan
 from samosa.phases import asking, asking_plan
 from samosa.phases.command import recipe_flags
 from samosa.phases.init import on_disk
-from samosa.phases.judging import EXAMPLES, checked, short
+from samosa.phases.judging import EXAMPLES, checked, short, train_again
 
 SUITE = "full"
 WORST = 3  # categories whose failures are shown
@@ -181,7 +181,7 @@ def _next(ref: home.CheckpointRef, result: FullResult, seed: int, full: FullGate
         case Outcome.PASSED:
             return f"next: samosa criteria --tag {name}"
         case Outcome.FAILED:
-            return f"next: mend the data or the recipe and train again; see for yourself: samosa chat --tag {name}"
+            return train_again(name)
         case Outcome.INCONCLUSIVE:
             return f"next: {again} {seed + full.rounds}{flags}"
         case Outcome.BROKEN:

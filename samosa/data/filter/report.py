@@ -13,7 +13,7 @@ from statistics import NormalDist
 from typing import Any
 
 from samosa import home
-from samosa.chat.visible import visible
+from samosa.chat.visible import page_templates, visible
 from samosa.data.filter.rules import RuleSet
 from samosa.data.filter.tally import Totals, bucket_start
 
@@ -132,24 +132,15 @@ def _chart(totals: Totals) -> Chart | None:
 
 @cache
 def _template() -> Any:
-    import jinja2
     import markupsafe
 
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_templates(Path(__file__).parent)
 
     def wrapping(name: str) -> str:
         return markupsafe.Markup("_<wbr>").join(visible(name).split("_"))  # join escapes what it joins
 
     environment.filters |= {
-        "visible": visible,
         "wrapping": wrapping,
         "percent": _percent,
-        "count": lambda n: f"{n:,}",
     }
     return environment.get_template("report.html.j2")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from samosa import home
-from samosa.chat.visible import visible
+from samosa.chat.visible import page_templates
 from samosa.eval.compare import Comparison
 from samosa.eval.criteria import Criterion
 from samosa.eval.history import Line
@@ -143,18 +143,8 @@ def _tint(rate: float) -> str:
 
 @cache
 def _template() -> Any:
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_templates(Path(__file__).parent)
     environment.filters |= {
-        "visible": visible,
-        "count": lambda n: f"{n:,}",
         "percent": lambda rate: f"{rate:.1%}",
         "signed": lambda rate: f"{rate:+.1%}",
         "short": _short,

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from samosa.chat.search import Hit, SearchError
 from samosa.eval.probe_types import Gold
@@ -25,23 +25,7 @@ Category = Literal[
     "artefacts",
     "injection",
 ]
-CATEGORIES: tuple[Category, ...] = (
-    "identity",
-    "tool_search",
-    "tool_calculator",
-    "think_tool",
-    "no_tool",
-    "india",
-    "basic_math",
-    "multi_step",
-    "dates",
-    "word_problems",
-    "chat_format",
-    "creative",
-    "multi_turn",
-    "artefacts",
-    "injection",
-)
+CATEGORIES: tuple[Category, ...] = get_args(Category)
 System = Literal["think", "default", "none"]
 VERSION = "full-1"  # raise it when the same seed gives other probes: scores of two versions are not comparable
 
