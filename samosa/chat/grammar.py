@@ -3,9 +3,11 @@
 One state machine over events; token ids and the parts of a row are two ways to feed it, and both give the same verdict.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from samosa.chat.markup import (
     ASSISTANT_END,
@@ -18,8 +20,10 @@ from samosa.chat.markup import (
     THINK_OPEN,
     THINK_TAG,
 )
-from samosa.chat.tokenizer import Tokenizer
 from samosa.chat.turns import Part, raw_text
+
+if TYPE_CHECKING:  # filters read rows with it, and the tokenizer takes longer to import than a small file to filter
+    from samosa.chat.tokenizer import Tokenizer
 
 EventKind = Literal["think_open", "think_close", "call", "result", "text", "end", "stray"]
 

@@ -36,16 +36,11 @@ class Block(NamedTuple):
     at: int
     """Where the first begins, as in `At`."""
     lines: list[bytes]
-    """Without their newlines."""
-
-    @property
-    def bytes(self) -> int:
-        """With a newline each."""
-        return sum(map(len, self.lines)) + len(self.lines)
+    """Each with its newline; the last line of a file is given one."""
 
     def starts(self) -> list[int]:
         """Where each begins, of a plain file."""
-        return [self.at + end + place for place, end in enumerate(accumulate(map(len, self.lines[:-1]), initial=0))]
+        return list(accumulate(map(len, self.lines[:-1]), initial=self.at))
 
 
 class BrokenInput(BadInput):
@@ -79,7 +74,8 @@ def all_lines(chunk: Chunk) -> Iterator[At]:
     """The rows that begin in a chunk, blank lines among them. Raises as `open_lines` does."""
     for block in blocks(chunk):
         starts = block.starts() if chunk.kind == "lines" else range(block.at, block.at + len(block.lines))
-        yield from zip(starts, block.lines, strict=True)
+        for at, line in zip(starts, block.lines, strict=True):
+            yield at, line[:-1]
 
 
 def blocks(chunk: Chunk) -> Iterator[Block]:
@@ -110,19 +106,10 @@ def line_writer(path: Path) -> Iterator[IO[bytes]]:
 def _plain_blocks(chunk: Chunk) -> Iterator[Block]:
     with _opened(chunk.path) as file:
         at = _first_line(file, chunk)
-        begun: list[bytes] = []  # of a line that goes on in the next block
-        while at < chunk.end and (read := file.read(TOGETHER)):
-            lines = read.split(b"\n")
-            begun.append(lines[0])
-            if len(lines) == 1:
-                continue
-            lines[0] = b"".join(begun)
-            begun = [lines.pop()]
+        while at < chunk.end and (lines := _read(file)):
             block = Block(at, lines)
-            at += block.bytes
+            at += sum(map(len, lines))
             yield block if at <= chunk.end else _beginning_before(chunk.end, block)
-        if any(begun) and at < chunk.end:  # the last line of the file may end without a newline
-            yield Block(at, [b"".join(begun)])
 
 
 def _beginning_before(end: int, block: Block) -> Block:
@@ -144,23 +131,26 @@ def _first_line(file: IO[bytes], chunk: Chunk) -> int:
 def _stream_blocks(chunk: Chunk) -> Iterator[Block]:
     import pyarrow as pa  # sees frames that are cut short, which zstandard's reader does not, and is 3x gzip's speed
 
-    codec, number, passed, lines, size = CODECS[format_of(chunk.path)], 0, 0, list[bytes](), 0
+    codec, number, passed = CODECS[format_of(chunk.path)], 0, 0
     try:
         with _opened(chunk.path) as file, pa.CompressedInputStream(file, codec) as stream:
-            for line in io.BufferedReader(stream, BLOCK):
-                lines.append(line[:-1] if line.endswith(b"\n") else line)
-                size += len(line)
-                if size >= BLOCK:
-                    yield Block(number, lines)
-                    number, passed, lines, size = number + len(lines), passed + size, [], 0
+            reader = io.BufferedReader(stream, BLOCK)
+            while lines := _read(reader):
+                yield Block(number, lines)
+                number, passed = number + len(lines), passed + sum(map(len, lines))
     except (OSError, pa.ArrowException) as error:
-        lines += _up_to_the_break(chunk.path, codec, passed + size)
-        if lines:
+        if lines := _up_to_the_break(chunk.path, codec, passed):
             yield Block(number, lines)
         number += len(lines)
         raise BrokenInput(chunk.path, f"after line {number}", _said(error), number) from error
-    if lines:
-        yield Block(number, lines)
+
+
+def _read(file: IO[bytes]) -> list[bytes]:
+    """The next lines, each with its newline: in half the time that reading a block and splitting it takes."""
+    lines = file.readlines(TOGETHER)
+    if lines and not lines[-1].endswith(b"\n"):
+        lines[-1] += b"\n"
+    return lines
 
 
 def _up_to_the_break(path: Path, codec: str, passed: int) -> list[bytes]:
@@ -179,7 +169,7 @@ def _up_to_the_break(path: Path, codec: str, passed: int) -> list[bytes]:
                 skipped -= len(block)
             while block := stream.read(at_once):
                 text += block
-    return bytes(text).split(b"\n")[:-1]
+    return [line for line in io.BytesIO(text) if line.endswith(b"\n")]
 
 
 def _parquet_blocks(chunk: Chunk) -> Iterator[Block]:
@@ -215,9 +205,9 @@ def _json_line(row: Any) -> bytes:
     import orjson
 
     try:
-        return orjson.dumps(row, default=_word)
+        return orjson.dumps(row, default=_word, option=orjson.OPT_APPEND_NEWLINE)
     except orjson.JSONEncodeError:
-        return json.dumps(row, ensure_ascii=False, default=_word).encode(errors="surrogateescape")
+        return json.dumps(row, ensure_ascii=False, default=_word).encode(errors="surrogateescape") + b"\n"
 
 
 def _plain(value: Any) -> Any:

@@ -79,14 +79,15 @@ class Numbered:
         self.span, self.gaps = (0, 0), array("q")
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        """The number of each line that is not blank, and the line without its newline."""
         for first, block in self.blocks():
             self.at = block.at
             for number, line in enumerate(block.lines, first):
-                if is_blank(line):
-                    self.leave_out(self.at, line)
+                if line.isspace():
+                    self.leave_out(self.at, len(line))
                 else:
-                    yield number, line
-                self.at += len(line) + 1
+                    yield number, line[:-1]
+                self.at += len(line)
 
     def blocks(self) -> Iterator[tuple[int, Block]]:
         """All lines, blank ones among them, many at once: the number of the first, and they."""
@@ -96,7 +97,7 @@ class Numbered:
                 for block in blocks(chunk):
                     first = (block.at if chunk.kind == "parquet" else self.passed) + 1
                     self.passed = first + len(block.lines) - 1
-                    size = block.bytes
+                    size = sum(map(len, block.lines))
                     self.bytes += size
                     if chunk.kind == "lines":
                         self.span = self.span[0] if self.span[1] else block.at, block.at + size
@@ -106,14 +107,9 @@ class Numbered:
                 self.unread.append((error.number + 1, f"cannot be read {error.where}: {error.why}"))
                 chunk = error.rest
 
-    def leave_out(self, at: int, line: bytes) -> None:
-        """Take the line that begins there out of the kept ones."""
-        self.gaps.extend((at, at + len(line) + 1))
-
-
-def is_blank(line: bytes) -> bool:
-    """Whether nothing stands on a line."""
-    return not line or line.isspace()
+    def leave_out(self, at: int, size: int) -> None:
+        """Take the line that begins there, of so many bytes with its newline, out of the kept ones."""
+        self.gaps.extend((at, at + size))
 
 
 def broken_record(line: int, why: str, row: bytes | None) -> bytes:

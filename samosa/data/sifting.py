@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import groupby
+from itertools import compress, groupby
 from pathlib import Path
 from typing import IO
 
@@ -16,7 +16,7 @@ import orjson
 
 from samosa import home
 from samosa.data import parallel
-from samosa.data.filter import Judged, RuleSet, Sorter
+from samosa.data.filter import Judged, RuleSet, Sorter, Suspect
 from samosa.data.filter.tally import Tally, Totals, merge
 from samosa.data.lines import BLOCK, Block, line_writer
 from samosa.data.manifest import Chunk, chunks_of, format_of, whole
@@ -32,7 +32,6 @@ from samosa.data.sidecars import (
     Place,
     broken_record,
     first_broken,
-    is_blank,
     join_kept,
     join_records,
     lines_before,
@@ -131,14 +130,15 @@ def sift_chunk(chunk: Chunk, folder: Path, *, rules: RuleSet) -> Counts:
         broken = files.enter_context((folder / BROKEN).open("wb", BLOCK))
         careful = _Careful(sorter, tally, rows, bad, broken)
         for first, block in rows.blocks():
-            lengths = list(map(sorter.quick, block.lines))
-            careful.judge(first, block, lengths)
-            if due := tally.keep([length for length in lengths if length >= 0]):
-                kept = [place for place, length in enumerate(lengths) if length >= 0]
+            found = list(map(sorter.quick, block.lines))
+            careful.judge(first, block, found)
+            if due := tally.keep([length for length in found if isinstance(length, int)]):
+                kept = [place for place, length in enumerate(found) if isinstance(length, int)]
                 for place in map(kept.__getitem__, due):
-                    tally.look(first + place, block.lines[place])
+                    tally.look(first + place, block.lines[place][:-1])
             if good is not None:
-                good.write(b"".join(b"%b\n" % line for line, n in zip(block.lines, lengths, strict=True) if n >= 0))
+                chosen = (isinstance(length, int) for length in found)
+                good.write(b"".join(compress(block.lines, chosen)))
         for where, why in rows.unread:
             broken.write(broken_record(where, why, None))
     if good is None:
@@ -157,22 +157,22 @@ class _Careful:
     bad: IO[bytes]
     broken: IO[bytes]
 
-    def judge(self, first: int, block: Block, lengths: list[int]) -> None:
-        """Judge with care what has no length in a block, and give it one where it is kept. Together that takes two
-        thirds of the time: one path's code and data stay in the processor's cache.
+    def judge(self, first: int, block: Block, found: list[int | Suspect]) -> None:
+        """Judge the suspects of a block with care, and put the length of those that are kept in their place. Together
+        that takes two thirds of the time: one path's code and data stay in the processor's cache.
         """
-        places = [place for place, length in enumerate(lengths) if length < 0]
-        starts = block.starts() if places else []
-        for place in places:
+        suspects = [(place, one) for place, one in enumerate(found) if isinstance(one, Suspect)]
+        starts = block.starts() if suspects else []
+        for place, suspect in suspects:
             line = block.lines[place]
-            if not is_blank(line):
-                judged = self.sorter.judge(first + place, line)
+            if not line.isspace():
+                judged = self.sorter.judge(first + place, line[:-1], suspect)
                 if judged.broken is None and not judged.reasons:
-                    lengths[place] = judged.length
+                    found[place] = judged.length
                     continue
                 self.tally.add(judged)
                 self._write(judged)
-            self.rows.leave_out(starts[place], line)
+            self.rows.leave_out(starts[place], len(line))
 
     def _write(self, judged: Judged) -> None:
         if judged.broken is None:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from samosa import console, home
 from samosa.config import Options
+from samosa.console import clock
 from samosa.eval import history, turns
 from samosa.eval.turns import Plan
 from samosa.phases import asking
 from samosa.phases.command import recipe_flags
-from samosa.phases.stage import clock
 
 COLUMNS = ("suite", "seed", "probes", "tries", "kept", "tokens of prompts", "of answers, at most", "takes")
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from samosa import console, home
 from samosa.config import Options
+from samosa.console import clock
 from samosa.errors import NotReady
 from samosa.phases.detach import detach, only_command
 from samosa.phases.doctor import Check, raise_first
@@ -16,7 +17,7 @@ from samosa.phases.plan import Plan, as_json, make_plan, show
 from samosa.phases.rates import show_schedule
 from samosa.phases.settings import Budget, Estimates
 from samosa.phases.sizes import Context
-from samosa.phases.stage import Outcome, Shelf, Stage, choose, clock, run_stages
+from samosa.phases.stage import Outcome, Shelf, Stage, choose, run_stages
 
 Checker = Callable[[Shelf], list[Check]]
 SHOWN = ("said", "checkpoint", "val_bpb", "release", "profile")

@@ -12,6 +12,7 @@ from pydantic import Field, PositiveInt
 
 from samosa import console, home
 from samosa.config import Options, Recipe, load
+from samosa.console import clock
 from samosa.data import parallel, sidecars
 from samosa.data.dedup.bands import banding
 from samosa.data.dedup.chunkwork import Near
@@ -22,7 +23,6 @@ from samosa.data.manifest import chunks_of
 from samosa.data.parallel import Result
 from samosa.data.sidecars import Place
 from samosa.errors import BadInput, SamosaError
-from samosa.phases.stage import clock
 
 DEDUPED = "deduped"
 MB = 1_000_000

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from samosa import console
 from samosa.config import Options
+from samosa.console import clock
 from samosa.data.dedup import chunkwork
 from samosa.data.dedup.search import BYTES_PER_ROW, WORKER_BYTES, Asked, disk_per_row
 from samosa.data.lines import BrokenInput, open_lines
 from samosa.data.manifest import format_of, whole
 from samosa.data.sidecars import Place
 from samosa.phases.command import flags_of
-from samosa.phases.stage import clock
 
 SAMPLE = 500  # rows of each file that are hashed
 RATIO = 3.3  # chat rows' bytes by those of the file that zstd makes of them at level 3, measured

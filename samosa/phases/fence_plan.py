@@ -11,13 +11,13 @@ import orjson
 
 from samosa import console, home
 from samosa.config import Options
+from samosa.console import clock
 from samosa.data.fence import Denied, Fence
 from samosa.data.filter.report import interval
 from samosa.data.pieces import extent_of, pieces_of
 from samosa.data.sidecars import Place
 from samosa.errors import NotReady
 from samosa.phases.denying import Sample
-from samosa.phases.stage import clock
 
 MB = 1_000_000
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from samosa import console, home
 from samosa.config import Options, load
+from samosa.console import clock
 from samosa.data import parallel, sidecars
 from samosa.data.fence import Denied, Fenced, fence_files, fenced_path
 from samosa.data.fence.canaries import canaries
@@ -18,7 +19,7 @@ from samosa.data.parallel import Result
 from samosa.errors import BadInput, SamosaError
 from samosa.phases.denying import FenceFiles, denied_by
 from samosa.phases.settings import Fence
-from samosa.phases.stage import Facts, clock
+from samosa.phases.stage import Facts
 
 FENCED = "fenced"
 MB = 1_000_000

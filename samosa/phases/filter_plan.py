@@ -12,13 +12,13 @@ from typing import Any
 
 from samosa import console, home
 from samosa.config import Options
+from samosa.console import clock
 from samosa.data.filter import RuleSet, sort_lines
 from samosa.data.filter.report import interval
 from samosa.data.pieces import Piece, extent_of, pieces_of
 from samosa.data.sidecars import Place
 from samosa.data.sifting import rejected_record
 from samosa.errors import NotReady
-from samosa.phases.stage import clock
 
 MB = 1_000_000
 START = 0.7  # seconds until worker processes are at work

@@ -13,6 +13,7 @@ from pydantic import PositiveInt
 
 from samosa import console, home
 from samosa.config import Options, Recipe, load
+from samosa.console import clock
 from samosa.data import parallel, sidecars, sifting
 from samosa.data.filter import RuleSet, load_rules
 from samosa.data.filter.report import write_report
@@ -21,7 +22,6 @@ from samosa.data.manifest import chunks_of, format_of
 from samosa.data.parallel import Result
 from samosa.data.sifting import Left, Sifted
 from samosa.errors import BadInput, NotReady, SamosaError
-from samosa.phases.stage import clock
 
 FILTERED, REPORT = "filtered", "report.html"
 ROW_COLUMNS = frozenset({"messages", "conversation", "conversations", "chosen"})

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from samosa import console
+from samosa.console import clock
 from samosa.phases.doctor import Check
 from samosa.phases.settings import Budget
 from samosa.phases.sizes import Context, Fact, Size
-from samosa.phases.stage import Stage, clock
+from samosa.phases.stage import Stage
 
 
 @dataclass(frozen=True)

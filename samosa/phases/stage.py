@@ -257,19 +257,7 @@ def line(stage: Stage, done: Done) -> str:
     """The one line a person reads about a finished stage."""
     said = done.facts.get("said") or stage.does
     mark = "✗" if done.facts.get("exit_code") else "✓"
-    return f"{mark} {stage.name:<14} {said}   {'from cache' if done.cached else clock(done.seconds)}"
-
-
-def clock(seconds: float) -> str:
-    """A duration for people: 0.8 s, 42 s, 3 min 05 s, 1 h 02 min."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{mark} {stage.name:<14} {said}   {'from cache' if done.cached else console.clock(done.seconds)}"
 
 
 def read_record(directory: Path) -> dict[str, Any] | None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from samosa import console, home
 from samosa.chat.tokenizer import Tokenizer
+from samosa.console import clock
 from samosa.data import parallel, shards
 from samosa.data.manifest import Chunk, chunks_of, format_of
 from samosa.data.parallel import Result
@@ -28,7 +29,6 @@ from samosa.data.tokens.shard import token_folder, write_token_shard
 from samosa.data.tokens.sorting import Stretch
 from samosa.errors import BadInput, NotReady
 from samosa.phases.init import sampled
-from samosa.phases.stage import clock
 
 VERSION = "1"  # raise it when the same text gives other shards
 MB = 1_000_000

@@ -11,12 +11,12 @@ from pathlib import Path
 from samosa import console, home
 from samosa.chat.tokenizer import FILE_NAME, Tokenizer, load_tokenizer, save_tokenizer, train_tokenizer
 from samosa.config import Options, load
+from samosa.console import clock
 from samosa.data.manifest import Chunk, chunks_of
 from samosa.data.tokens.encoder import DocumentEncoder
 from samosa.data.tokens.reading import documents_of
 from samosa.data.tokens.settings import Tokenize
 from samosa.errors import BadInput
-from samosa.phases.stage import clock
 from samosa.phases.text_shards import MB
 from samosa.phases.tokenizing import files_of
 

@@ -12,6 +12,7 @@ from typing import Any
 from samosa import console, home
 from samosa.chat.tokenizer import Tokenizer, load_tokenizer
 from samosa.config import Options, load
+from samosa.console import clock
 from samosa.data import parallel, shards
 from samosa.data.manifest import chunks_of, format_of
 from samosa.data.tokens import making, placing
@@ -19,7 +20,6 @@ from samosa.data.tokens.placing import Run
 from samosa.data.tokens.settings import Tokenize
 from samosa.data.tokens.shard import HEADER, token_folder
 from samosa.errors import BadInput, NotReady
-from samosa.phases.stage import clock
 from samosa.phases.text_shards import MB, Job, folder_of, left_out, numbers, watch
 
 LEFT_OUT = ("kept_out", "held_out", "empty")

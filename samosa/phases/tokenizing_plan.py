@@ -9,11 +9,11 @@ from pathlib import Path
 
 from samosa import console
 from samosa.config import Options
+from samosa.console import clock
 from samosa.data.manifest import Chunk, chunks_of
 from samosa.data.tokens.encoder import DocumentEncoder
 from samosa.data.tokens.placing import shard_name
 from samosa.data.tokens.reading import documents_of, footer_of
-from samosa.phases.stage import clock
 from samosa.phases.text_shards import MB, Job, text_bytes
 
 LOOKS = 4  # at each file, evenly spread

@@ -5,8 +5,9 @@ import re
 import pytest
 
 from samosa import home
+from samosa.console import clock
 from samosa.errors import BadInput, NotReady
-from samosa.phases.stage import ABSENT, Named, Shelf, Stage, clock, make, run_stages
+from samosa.phases.stage import ABSENT, Named, Shelf, Stage, make, run_stages
 
 
 def phase(source, *, lr=0.2, tag="a", code=0, rules="1"):

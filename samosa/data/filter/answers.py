@@ -1,7 +1,7 @@
 """An assistant's turns as the grammar reads them, whatever the layout they came in."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -41,6 +41,10 @@ class Row:
         return tuple(_answers(self.messages))
 
 
+RowCheck = Callable[[Row], Iterator[tuple[int, str]]]
+"""Row -> (turn, what is wrong with it)."""
+
+
 def visible(text: str) -> str:
     """What a reader sees of an answer: without thinking, calls and results, and the white space around."""
     if "<" not in text:
@@ -54,6 +58,34 @@ def visible(text: str) -> str:
             done = end
         text = "".join(shown) + text[done:]
     return text.strip()
+
+
+def length(*, at_least: int) -> RowCheck:
+    """The answers of a row, as they stand and with a line break between them, have at least so many characters."""
+
+    def check(row: Row) -> Iterator[tuple[int, str]]:
+        count = sum(len(message.text) + 1 for message in row.messages if message.role == "assistant") - 1
+        if count < at_least:
+            yield _last(row), f"{max(count, 0)} characters"
+
+    return check
+
+
+def _last(row: Row) -> int:
+    """The last answer, or the last message where there is none."""
+    turns = [turn for turn, message in enumerate(row.messages) if message.role == "assistant"]
+    return turns[-1] if turns else len(row.messages) - 1
+
+
+def answer_length(*, at_least: int) -> RowCheck:
+    """The answers of a row together, thinking, calls and results left out, have at least so many characters."""
+
+    def check(row: Row) -> Iterator[tuple[int, str]]:
+        count = sum(len(visible(message.text)) for message in row.messages if message.role == "assistant")
+        if count < at_least:
+            yield _last(row), f"{count} characters of answer"
+
+    return check
 
 
 def _answers(messages: Sequence[Message]) -> Iterator[Answer]:
@@ -133,3 +165,7 @@ def _part(part: Any) -> Any:
     if kind == "tool_use":
         return {"type": "tool_call", "tool_name": part.get("name"), "arguments": part.get("input")}
     return part
+
+
+COUNTS: dict[str, Callable[..., RowCheck]] = {"answer_length": answer_length, "length": length}
+"""Built-ins that need no more than counting."""

@@ -9,17 +9,16 @@ from typing import Any
 
 import re2
 
-from samosa.data.filter.answers import visible
+from samosa.data.filter.answers import COUNTS, RowCheck, visible
 from samosa.data.filter.builtins import TEXT_BUILTINS, TextCheck
 from samosa.data.filter.folding import FOLDED, Places, fold
 from samosa.data.filter.masks import hide
 from samosa.data.filter.patterns import Finder, Span, finder, inline, options, searcher
 from samosa.data.filter.rules import Rule, RuleSet
-from samosa.data.filter.structure import ROW_BUILTINS, RowCheck
 from samosa.errors import BadInput
 
-LENGTHS = ("length", "answer_length")
-"""Built-ins that the loop decides by counting."""
+Good = Callable[[list[str]], int | None]
+"""The answers of a row -> their characters, or None where some rule may reject it."""
 
 
 @dataclass(frozen=True)
@@ -65,26 +64,26 @@ def _placed(spans: Iterator[Span], places: Places) -> Iterator[Span]:
         yield int(places[start]), int(places[end])
 
 
-def _quick(groups: Sequence[Group], joined: bool, shortest: int, shortest_answer: int) -> Callable[[list[str]], int]:
-    """What counts the characters of a row's answers where no rule can reject it, and otherwise returns -1. Most of a
+def _quick(groups: Sequence[Group], joined: bool, shortest: int, shortest_answer: int) -> Good:
+    """What counts the characters of a row's answers where no rule can reject it, and otherwise returns None. Most of a
     filter's time is here, so there is no look-up in it that can be done before.
     """
     looks = [(group.prose, group.search, _suspect(group)) for group in groups]
 
-    def good(answers: list[str]) -> int:
+    def good(answers: list[str]) -> int | None:
         if joined and len(answers) != 1:
             answers = ["\n".join(answers)]
         length = 0
         for text in answers:
             length += len(text)
             if shortest_answer and len(visible(text)) < shortest_answer:
-                return -1
+                return None
             for prose, search, suspect in looks:
                 words = hide(text) if prose and ("`" in text or "|" in text or "~" in text) else text
                 data = words.encode()
                 if search(data) is not None or suspect(data):
-                    return -1
-        return length if length >= shortest else -1
+                    return None
+        return length if length >= shortest else None
 
     return good
 
@@ -109,8 +108,7 @@ class Matcher:
     joined: bool
     groups: tuple[Group, ...]
     row_checks: tuple[tuple[Rule, RowCheck], ...]
-    good: Callable[[list[str]], int]
-    """Of strings alone: their characters, or -1 where some rule may reject the row."""
+    good: Good
     plain: bool
     """Whether strings alone can decide: no rule reads other speakers or the parts of an answer."""
 
@@ -129,18 +127,20 @@ def compiled(rules: RuleSet) -> Matcher:
 def _compile(rules: RuleSet) -> Matcher:
     groups, rows, texts = [], [], []
     for rule in rules.rules:
-        if rule.builtin in ROW_BUILTINS:
-            rows.append((rule, _built(rule, ROW_BUILTINS[rule.builtin])))
-        else:
+        if rule.builtin is None or rule.builtin in TEXT_BUILTINS:
             texts.append((rule, _text_check(rule)))
+        else:
+            rows.append((rule, _row_check(rule, rule.builtin)))
     for everyone in (False, True):
         for prose in (True, False):
             scope = f"{'any' if everyone else 'assistant'} {'prose' if prose else 'all'}"
             inside = [(rule, check) for rule, check in texts if rule.scope == scope]
             if inside:
                 groups.append(_group(everyone, prose, inside))
-    counted = [(rule.builtin, int((rule.args or {})["at_least"])) for rule, _ in rows if rule.builtin in LENGTHS]
-    shortest, shortest_answer = (max((least for name, least in counted if name == kind), default=0) for kind in LENGTHS)
+    counted = [(rule.builtin, int((rule.args or {})["at_least"])) for rule, _ in rows if rule.builtin in COUNTS]
+    shortest, shortest_answer = (
+        max((least for name, least in counted if name == kind), default=0) for kind in ("length", "answer_length")
+    )
     plain = len(counted) == len(rows) and not any(group.everyone for group in groups)
     good = _quick(groups, rules.joined, shortest, shortest_answer)
     return Matcher(rules.joined, tuple(groups), tuple(rows), good, plain)
@@ -162,15 +162,24 @@ def _group(everyone: bool, prose: bool, inside: list[tuple[Rule, TextCheck]]) ->
 
 def _text_check(rule: Rule) -> TextCheck:
     if rule.builtin is not None:
-        if rule.builtin not in TEXT_BUILTINS:
-            names = ", ".join(sorted([*TEXT_BUILTINS, *ROW_BUILTINS]))
-            raise BadInput(f"rule {rule.name}: there is no builtin {rule.builtin}", hint=f"one of: {names}")
         return _built(rule, TEXT_BUILTINS[rule.builtin])
     find = finder(rule)
     if rule.engine == "regex":
         return TextCheck(None, find)
     assert rule.pattern is not None
     return TextCheck(inline(rule.pattern, rule.flags or ""), find if rule.unless else None)
+
+
+def _row_check(rule: Rule, builtin: str) -> RowCheck:
+    """A check of whole rows. Raises BadInput where no built-in has the name."""
+    if builtin in COUNTS:
+        return _built(rule, COUNTS[builtin])
+    from samosa.data.filter.structure import ROW_BUILTINS  # takes longer than filtering a small file
+
+    if builtin not in ROW_BUILTINS:
+        names = ", ".join(sorted([*TEXT_BUILTINS, *COUNTS, *ROW_BUILTINS]))
+        raise BadInput(f"rule {rule.name}: there is no builtin {builtin}", hint=f"one of: {names}")
+    return _built(rule, ROW_BUILTINS[builtin])
 
 
 def _built(rule: Rule, factory: Callable[..., Any]) -> Any:

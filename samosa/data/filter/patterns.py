@@ -1,11 +1,11 @@
 """Patterns: RE2, which takes linear time whatever the text, or `regex` under a timeout where a rule needs more."""
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import re2
-import regex
 
 from samosa.data.filter.rules import Rule
 from samosa.errors import BadInput
@@ -49,10 +49,21 @@ def _nothing(text: bytes) -> None:
 
 def spans(pattern: Any, text: str) -> Iterator[Span]:
     """Where a compiled RE2 pattern matches, in characters: the group that matched, if it has groups."""
-    grouped = pattern.groups
-    # bytes of ASCII are characters, and finding places in them is cheaper
-    for match in pattern.finditer(text.encode() if text.isascii() else text):
-        yield match.span(match.lastindex or 0) if grouped else match.span()
+    data, grouped = text.encode(), pattern.groups  # places in a str take RE2's wrapper twice as long to find
+    found = (match.span(match.lastindex or 0) if grouped else match.span() for match in pattern.finditer(data))
+    return found if len(data) == len(text) else _in_characters(data, found)
+
+
+def _in_characters(data: bytes, found: Iterator[Span]) -> Iterator[Span]:
+    """Spans of UTF-8, which do not overlap, as spans of its characters."""
+    done = count = 0  # bytes, and characters in them
+    for start, end in found:
+        if start == end < len(data) and data[start] & 0xC0 == 0x80:
+            continue  # nothing, found within a character
+        first = count + len(data[done:start].decode())
+        count = first + len(data[start:end].decode())
+        done = end
+        yield first, count
 
 
 @dataclass(frozen=True)
@@ -97,20 +108,25 @@ class Backtracking:
 
 def finder(rule: Rule) -> Finder | Backtracking:
     """What finds a rule's matches. Raises BadInput, with the engine's reason, for a pattern that does not compile."""
+    assert rule.pattern is not None, "a rule of patterns"
+    patterns = [inline(pattern, rule.flags or "") for pattern in (rule.pattern, rule.unless) if pattern is not None]
+    if rule.engine == "regex" and rule.timeout is not None:
+        import regex  # takes longer than filtering a small file
+
+        with _compiling(rule, regex.error):
+            found = [regex.compile(pattern, regex.V1) for pattern in patterns]
+        return Backtracking(found[0], found[1] if rule.unless is not None else None, rule.timeout)
+    with _compiling(rule, re2.error):
+        found = [re2.compile(pattern, options()) for pattern in patterns]
+    return Finder(found[0], found[1] if rule.unless is not None else None)
+
+
+@contextlib.contextmanager
+def _compiling(rule: Rule, error: type[Exception]) -> Iterator[None]:
     try:
-        if rule.engine == "regex" and rule.timeout is not None:
-            given, unless = (
-                regex.compile(inline(p, rule.flags or ""), regex.V1) if p is not None else None
-                for p in (rule.pattern, rule.unless)
-            )
-            return Backtracking(given, unless, rule.timeout)
-        given, unless = (
-            re2.compile(inline(p, rule.flags or ""), options()) if p is not None else None
-            for p in (rule.pattern, rule.unless)
-        )
-        return Finder(given, unless)
-    except (re2.error, regex.error) as error:
-        reason = error.args[0].decode() if isinstance(error.args[0], bytes) else str(error)
+        yield
+    except error as wrong:
+        reason = wrong.args[0].decode() if isinstance(wrong.args[0], bytes) else str(wrong)
         raise BadInput(
             f"rule {rule.name}: {reason}",
             hint='RE2 syntax: https://github.com/google/re2/wiki/Syntax; back-references take engine = "regex"',

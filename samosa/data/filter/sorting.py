@@ -1,13 +1,13 @@
 """The loop: lines in, lines and why they are rejected out."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
 import orjson
 
 from samosa.data.filter.answers import Row
-from samosa.data.filter.layouts import Broken, Message, decode, messages_of, plain_answers
+from samosa.data.filter.layouts import Broken, Message, decode, messages_of, plain_answers, plain_messages
 from samosa.data.filter.matcher import Group, Matcher, compiled
 from samosa.data.filter.patterns import TimedOut
 from samosa.data.filter.rules import RuleSet
@@ -41,21 +41,36 @@ class Judged(NamedTuple):
     reasons: tuple[Reason, ...]
     broken: str | None
     """Why it is no conversation."""
+    messages: Sequence[Message] = ()
+    """Of a rejected row."""
+
+
+class Suspect(NamedTuple):
+    """A row that a rule may reject, or of an unusual layout: it is to be judged with care."""
+
+    row: Any
+    """Decoded; None where it was not looked at, or is no JSON."""
+    plain: bool
+    """Whether it has `plain_messages`."""
 
 
 class Sorter:
     """Judges lines, one at a time. `quick` reads a line and counts the characters of its answers where no rule can
-    reject it; -1 says that it is to be judged with care, which takes several times as long.
+    reject it; a Suspect is to be judged with care, which takes several times as long.
     """
 
     def __init__(self, rules: RuleSet) -> None:
         self._matcher = matcher = compiled(rules)
         self.quick = _quick(matcher)
 
-    def judge(self, where: int, line: bytes) -> Judged:
-        """Judge a line with care. Nothing that it says raises: it is kept, rejected or broken."""
+    def judge(self, where: int, line: bytes, suspect: Suspect) -> Judged:
+        """Judge with care what `quick` suspects. Nothing that it says raises: it is kept, rejected or broken."""
         try:
-            return _judged(self._matcher, where, line, decode(line))
+            if suspect.plain:
+                messages = plain_messages(suspect.row)
+            else:
+                messages = messages_of(decode(line) if suspect.row is None else suspect.row)
+            return _judged(self._matcher, where, line, messages)
         except Broken as broken:
             return Judged(where, line, 0, (), str(broken))
 
@@ -64,10 +79,8 @@ def sort_lines(rules: RuleSet, lines: Iterable[tuple[int, bytes]]) -> Iterator[J
     """Judge (where, line) pairs, in order. Nothing a line says raises: it is kept, rejected or broken."""
     sorter = Sorter(rules)
     for where, line in lines:
-        if (length := sorter.quick(line)) >= 0:
-            yield Judged(where, line, length, (), None)
-        else:
-            yield sorter.judge(where, line)
+        found = sorter.quick(line)
+        yield Judged(where, line, found, (), None) if isinstance(found, int) else sorter.judge(where, line, found)
 
 
 def judge(rules: RuleSet, row: Any) -> tuple[Reason, ...]:
@@ -78,25 +91,28 @@ def judge(rules: RuleSet, row: Any) -> tuple[Reason, ...]:
         raise ValueError(str(broken)) from None
 
 
-def _quick(matcher: Matcher) -> Callable[[bytes], int]:
-    loads, good = orjson.loads, matcher.good
+def _quick(matcher: Matcher) -> Callable[[bytes], int | Suspect]:
+    loads, good, unread = orjson.loads, matcher.good, Suspect(None, plain=False)
 
-    def quick(line: bytes) -> int:
+    def quick(line: bytes) -> int | Suspect:
         try:
-            answers = plain_answers(loads(line))
+            row = loads(line)
         except orjson.JSONDecodeError:
-            return -1
-        return -1 if answers is None else good(answers)
+            return unread
+        answers = plain_answers(row)
+        if answers is None:
+            return Suspect(row, plain=False)
+        length = good(answers)
+        return Suspect(row, plain=True) if length is None else length
 
-    return quick if matcher.plain else lambda line: -1
+    return quick if matcher.plain else lambda line: unread
 
 
-def _judged(matcher: Matcher, where: int, line: bytes, row: Any) -> Judged:
-    """Judge a decoded row with care: it is rejected, or of an unusual layout. Raises Broken for no conversation."""
-    messages = messages_of(row)
+def _judged(matcher: Matcher, where: int, line: bytes, messages: list[Message]) -> Judged:
+    """Judge the messages of a row with care. Raises Broken for no conversation."""
     lengths = [len(message.text) for message in messages if message.role == "assistant"]
     length = sum(lengths) + (max(0, len(lengths) - 1) if matcher.joined else 0)
-    return Judged(where, line, length, _reasons(matcher, messages), None)
+    return Judged(where, line, length, _reasons(matcher, messages), None, messages)
 
 
 def _reasons(matcher: Matcher, messages: list[Message]) -> tuple[Reason, ...]:
@@ -108,34 +124,28 @@ def _reasons(matcher: Matcher, messages: list[Message]) -> tuple[Reason, ...]:
     for group in matcher.groups:
         heard = [(turn, m.text) for turn, m in enumerate(messages) if group.everyone or m.role == "assistant"]
         if matcher.joined and len(heard) > 1:
-            reasons += _of_joined(group, heard)
+            _add_reasons(group, "\n".join(text for _, text in heard), heard, reasons)
         else:
-            for turn, text in heard:
-                reasons += _of_text(group, turn, text)
+            for turn in heard:
+                _add_reasons(group, turn[1], [turn], reasons)
     return tuple(reasons)
 
 
-def _of_text(group: Group, turn: int, text: str) -> list[Reason]:
-    """The reasons of a group of rules against one text."""
-    reasons = []
+def _add_reasons(group: Group, text: str, heard: list[tuple[int, str]], reasons: list[Reason]) -> None:
+    """Add the reasons of a group of rules against a text, which is that of the turns `heard`."""
     for rule, spans in group.against(text):
         try:
             for start, end in islice(spans, MOST_SPANS):
-                reasons.append(Reason(rule.name, turn, rule.why, start, end, text[start:end][:EXCERPT]))
+                turn, first, last = _place(heard, start, end)
+                reasons.append(Reason(rule.name, turn, rule.why, first, last, text[start : min(end, start + EXCERPT)]))
         except TimedOut as late:
-            reasons.append(Reason(f"{rule.name}:timeout", turn, str(late)))
-    return reasons
+            reasons.append(Reason(f"{rule.name}:timeout", heard[0][0], str(late)))
 
 
-def _of_joined(group: Group, heard: list[tuple[int, str]]) -> Iterator[Reason]:
-    """The reasons against all texts as one; each span lies in the turn where it begins, and ends there at most."""
-    for reason in _of_text(group, 0, "\n".join(text for _, text in heard)):
-        shift = 0
-        for turn, text in heard:
-            if reason.start is not None and reason.end is not None and reason.start <= shift + len(text):
-                end = min(reason.end - shift, len(text))
-                yield reason._replace(turn=turn, start=reason.start - shift, end=end)
-                break
-            shift += len(text) + 1
-        else:
-            yield reason
+def _place(heard: list[tuple[int, str]], start: int, end: int) -> tuple[int, int, int]:
+    """The turn where a span of the joined turns begins, and its place there: it ends there at most."""
+    for turn, text in heard[:-1]:
+        if start <= len(text):
+            return turn, start, min(end, len(text))
+        start, end = start - len(text) - 1, end - len(text) - 1
+    return heard[-1][0], start, end

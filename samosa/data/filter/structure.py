@@ -1,4 +1,4 @@
-"""Built-ins about whole rows: how long the answers are, and the grammar of think, call, result and answer."""
+"""Built-ins about whole rows by the grammar of think, call, result and answer."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -7,11 +7,8 @@ import re2
 
 from samosa.chat import grammar
 from samosa.chat.tools import BadCall, parse_call
-from samosa.data.filter.answers import Row, visible
+from samosa.data.filter.answers import Row, RowCheck, visible
 from samosa.data.filter.patterns import options
-
-RowCheck = Callable[[Row], Iterator[tuple[int, str]]]
-"""Row -> (turn, what is wrong with it)."""
 
 
 def _one_of(*violations: str) -> RowCheck:
@@ -61,36 +58,6 @@ def _terminated(row: Row) -> Iterator[tuple[int, str]]:
 # ---- how much is said
 
 
-def length(*, at_least: int) -> RowCheck:
-    """The answers of a row, as they stand and with a line break between them, have at least so many characters."""
-
-    def check(row: Row) -> Iterator[tuple[int, str]]:
-        said = [(turn, message.text) for turn, message in enumerate(row.messages) if message.role == "assistant"]
-        count = sum(len(text) + 1 for _, text in said) - 1
-        if count < at_least:
-            yield _last(row, said), f"{max(count, 0)} characters"
-
-    return check
-
-
-def _last(row: Row, said: list[tuple[int, str]]) -> int:
-    return said[-1][0] if said else len(row.messages) - 1
-
-
-def answer_length(*, at_least: int) -> RowCheck:
-    """The answers of a row together, thinking, calls and results left out, have at least so many characters."""
-
-    def check(row: Row) -> Iterator[tuple[int, str]]:
-        said = [
-            (turn, visible(message.text)) for turn, message in enumerate(row.messages) if message.role == "assistant"
-        ]
-        count = sum(len(text) for _, text in said)
-        if count < at_least:
-            yield _last(row, said), f"{count} characters of answer"
-
-    return check
-
-
 def reasoning_length(*, at_least: int) -> RowCheck:
     """Every turn thinks for at least so many characters."""
 
@@ -131,7 +98,6 @@ def _final_answer(row: Row) -> Iterator[tuple[int, str]]:
 
 
 ROW_BUILTINS: dict[str, Callable[..., RowCheck]] = {
-    "answer_length": answer_length,
     "answer_outside_think": lambda: _answer_outside_think,
     "call_after_think": lambda: _one_of(
         grammar.CALL_IN_THINK, grammar.THINK_AFTER_CALL, grammar.CALL_AFTER_TEXT, grammar.TEXT_BEFORE_THINK
@@ -141,7 +107,6 @@ ROW_BUILTINS: dict[str, Callable[..., RowCheck]] = {
         grammar.UNCLOSED_THINK, grammar.UNOPENED_THINK, grammar.NESTED_THINK, grammar.SECOND_THINK
     ),
     "final_answer": lambda: _final_answer,
-    "length": length,
     "near_empty_turn": lambda: _near_empty_turn,
     "no_marker_text": lambda: _one_of(grammar.MARKER_TEXT, grammar.STRAY_MARKER),
     "one_result": lambda: _one_result,

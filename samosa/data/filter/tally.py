@@ -4,11 +4,14 @@ Each chunk has a tally of its own; `merge` adds them up, and the sum does not de
 are those whose lines have the smallest seeded hashes, so they are the same however the work was divided.
 """
 
-import heapq
 import math
+from bisect import insort
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import combinations
+from operator import itemgetter
 from typing import Any
 
 import xxhash
@@ -139,8 +142,9 @@ class Tally:
         totals, source = self.totals, self.source
         source.kept = self._kept
         source.rows = self._before.total() + source.broken
+        lost = _buckets(self._lost)
         totals.before = _buckets(self._before)
-        totals.after = _buckets(self._before - self._lost)
+        totals.after = {b: left for b, rows in totals.before.items() if (left := rows - lost.get(b, 0))}
         said = dict(vars(totals))  # dataclasses.asdict copies every text of every example
         said["rules"] = {name: dict(vars(hits)) for name, hits in totals.rules.items()}
         said["sources"] = {name: dict(vars(own)) for name, own in totals.sources.items()}
@@ -158,23 +162,22 @@ class Tally:
         first: dict[str, Reason] = {}
         for reason in judged.reasons:
             first.setdefault(reason.rule, reason)
-        names = list(first)
-        for place, name in enumerate(names):
-            self.source.hits[name] = self.source.hits.get(name, 0) + 1
-            for other in names[place + 1 :]:
-                pair = "|".join(sorted((name, other)))
-                self.totals.overlaps[pair] = self.totals.overlaps.get(pair, 0) + 1
         priority = _priority(judged.line, self.seed)
-        messages: list[Message] | None = None
+        hit, rules = self.source.hits, self.totals.rules
         for name, reason in first.items():
-            hits = self.totals.rules.setdefault(name, Hits())  # a rule out of time is none of the set
+            hit[name] = hit.get(name, 0) + 1
+            if name not in rules:
+                rules[name] = Hits()  # a rule out of time is none of the set
+            hits = rules[name]
             hits.rows += 1
-            hits.alone += len(names) == 1
+            hits.alone += len(first) == 1
             if _enters(hits.examples, priority, EXAMPLES):
-                messages = messages or messages_of(decode(judged.line))
-                also = [other for other in names if other != name]
-                example = _example(messages, reason, priority, self.name, judged.where)
+                also = [other for other in first if other != name]
+                example = _example(judged.messages, reason, priority, self.name, judged.where)
                 _keep(hits.examples, {**example, "also": also}, EXAMPLES)
+        if len(first) > 1:
+            pairs = ("|".join(sorted(pair)) for pair in combinations(first, 2))
+            _add(self.totals.overlaps, Counter(pairs))
 
 
 def merge(tallies: Iterable[dict[str, Any]]) -> Totals:
@@ -212,11 +215,15 @@ def bucket_start(bucket: int) -> int:
 
 
 def _buckets(lengths: Counter[int]) -> dict[int, int]:
-    found: dict[int, int] = {}
+    found: Counter[int] = Counter()
     for length, count in lengths.items():
-        bucket = math.floor(STEPS * math.log2(length + 1))
-        found[bucket] = found.get(bucket, 0) + count
+        found[_bucket(length)] += count
     return dict(sorted(found.items()))
+
+
+@lru_cache(1 << 16)  # a logarithm for each length of each chunk is a twentieth of a filter's time
+def _bucket(length: int) -> int:
+    return math.floor(STEPS * math.log2(length + 1))
 
 
 def _add(into: dict[Any, int], counts: dict[Any, int]) -> None:
@@ -243,10 +250,11 @@ def _keep(examples: list[dict[str, Any]], new: dict[str, Any], most: int) -> Non
             if rank < (old["priority"], old["source"], old["where"]):
                 examples[place] = new
             return
-    examples[:] = heapq.nsmallest(most, [*examples, new], key=lambda example: example["priority"])
+    insort(examples, new, key=itemgetter("priority"))
+    del examples[most:]
 
 
-def _example(messages: list[Message], reason: Reason, priority: int, source: str, where: int) -> dict[str, Any]:
+def _example(messages: Sequence[Message], reason: Reason, priority: int, source: str, where: int) -> dict[str, Any]:
     """A match with the words around it and the question before it; a turn's beginning where all of it is meant."""
     text = messages[reason.turn].text
     asked = next((m.text for m in reversed(messages[: reason.turn]) if m.role == "user"), "")
