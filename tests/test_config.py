@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samosa import config
-from samosa.config import Recipe
+from samosa.config import Recipe, description
 from samosa.errors import BadInput
 
 
@@ -107,7 +107,7 @@ def test_what_base_says_to_other_commands_is_left_out(configs):
 def test_a_recipe_is_frozen_and_described(configs):
     with pytest.raises(pydantic.ValidationError):
         load().train.steps = 3
-    assert Train.model_fields["init_lr_frac"].description == "Learning rates start at this fraction of the full ones."
+    assert description(Train, "init_lr_frac") == "Learning rates start at this fraction of the full ones."
 
 
 def test_a_misspelt_key_is_guessed(configs):

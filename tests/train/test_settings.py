@@ -3,6 +3,7 @@
 import pydantic
 import pytest
 
+from samosa.config import description
 from samosa.train.schedule import FinetuneSchedule, PretrainSchedule
 from samosa.train.settings import Train, schedule_of
 from tests.train.jobs import SETTINGS
@@ -37,4 +38,4 @@ def test_the_schedule_is_the_one_the_recipe_names():
 
 
 def test_every_knob_has_its_sentence():
-    assert [name for name, field in Train.model_fields.items() if not field.description] == []
+    assert [name for name in Train.model_fields if not description(Train, name)] == []
