@@ -177,18 +177,25 @@ def end_workers(pool: ProcessPoolExecutor) -> None:
         process.join()
 
 
+@contextlib.contextmanager
+def scratch(out: Path) -> Iterator[Path]:
+    """An empty folder among the parts in `out`, removed when the block ends; what a killed process leaves of its own is
+    removed by the next one."""
+    folder = out / f"{_making()}{os.getpid()}-{os.urandom(4).hex()}"
+    home.make_folder(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def _part(work: Work, chunk: Chunk, place: Path) -> Result:
     """Do one chunk in a folder beside its place and move it there when it is whole."""
-    making = place.with_name(f"{_making()}{os.getpid()}-{os.urandom(4).hex()}")
-    home.make_folder(making)
-    try:
-        with home.failure_said(place.parent):
-            counts = work(chunk, making)
-            sizes = {entry.name: entry.stat().st_size for entry in making.iterdir()}
-            (making / RESULT).write_text(json.dumps({"counts": counts, "sizes": sizes}))
-            _put_in_place(making, place, chunk)
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
+    with scratch(place.parent) as making, home.failure_said(place.parent):
+        counts = work(chunk, making)
+        sizes = {entry.name: entry.stat().st_size for entry in making.iterdir()}
+        (making / RESULT).write_text(json.dumps({"counts": counts, "sizes": sizes}))
+        _put_in_place(making, place, chunk)
     return Result(chunk, place, json.loads(json.dumps(counts)), cached=False)
 
 

@@ -1,12 +1,11 @@
 """Where the rows of a file go when it is sorted: kept rows, and beside them the others with their line numbers.
 
-Chunks write records whose line numbers count from the chunk's beginning; `join_records` makes them count from the
-file's, so that they are the same however the file was cut.
+Chunks write records whose line numbers count from the chunk's beginning; `joining` makes them count from the file's, so
+that they are the same however the file was cut.
 """
 
 import base64
 import json
-import os
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,8 +13,7 @@ from pathlib import Path
 
 import orjson
 
-from samosa import home
-from samosa.data.lines import BLOCK, Block, BrokenInput, blocks
+from samosa.data.lines import Block, BrokenInput, blocks
 from samosa.data.manifest import Chunk, format_of
 from samosa.data.parallel import Result
 from samosa.errors import BadInput
@@ -129,44 +127,6 @@ def lines_before(results: Sequence[Result]) -> Iterator[int]:
     for result in results:
         yield passed
         passed += result.counts["lines"] if result.chunk.kind == "lines" else 0
-
-
-def join_records(results: Sequence[Result], before: Sequence[int], name: str, target: Path) -> None:
-    """Join the sidecars of chunks; line numbers come to count from the file's beginning."""
-    with home.atomic_path(target) as temp, temp.open("wb", BLOCK) as joined:
-        for result, passed in zip(results, before, strict=True):
-            with (result.folder / name).open("rb", BLOCK) as part:
-                for record in part:
-                    number, rest = record.removeprefix(LINE).split(b",", 1)
-                    joined.write(b"%b%d,%b" % (LINE, int(number) + passed, rest))
-
-
-def join_kept(results: Sequence[Result], source: Path, target: Path) -> None:
-    """Copy what lies between the gaps of a plain file's chunks: kept rows are written once, and parts are small."""
-    with home.atomic_path(target) as temp, source.open("rb", buffering=0) as file, temp.open("wb", BLOCK) as joined:
-        block, at = memoryview(b""), 0
-        for start, end in _kept(results):
-            while start < end:
-                if not at <= start < at + len(block):
-                    block, at = memoryview(os.pread(file.fileno(), BLOCK, start)), start
-                until = min(end, at + len(block))
-                joined.write(block[start - at : until - at] or b"\n")  # the last line may end without one
-                start = max(until, start + 1)
-
-
-def _kept(results: Sequence[Result]) -> Iterator[tuple[int, int]]:
-    """Where kept rows lie, neighbours taken together."""
-    start = end = 0
-    for result in results:
-        (begin, until), gaps = result.counts["span"], array("q", (result.folder / GAPS).read_bytes())
-        for gap, after in [*sorted(zip(gaps[::2], gaps[1::2], strict=True)), (until, until)]:
-            if begin < gap:
-                if begin != end:
-                    yield start, end
-                    start = begin
-                end = gap
-            begin = after
-    yield start, end
 
 
 def first_broken(place: Place) -> str:

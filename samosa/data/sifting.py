@@ -18,8 +18,9 @@ from samosa import home
 from samosa.data import parallel
 from samosa.data.filter import Judged, RuleSet, Sorter, Suspect
 from samosa.data.filter.tally import Tally, Totals, merge
+from samosa.data.joining import joined, joined_as_they_come
 from samosa.data.lines import BLOCK, Block, line_writer
-from samosa.data.manifest import Chunk, chunks_of, format_of, whole
+from samosa.data.manifest import Chunk, chunks_of, whole
 from samosa.data.parallel import Counts, Result
 from samosa.data.sidecars import (
     BOM,
@@ -32,8 +33,6 @@ from samosa.data.sidecars import (
     Place,
     broken_record,
     first_broken,
-    join_kept,
-    join_records,
     lines_before,
 )
 from samosa.errors import SamosaError
@@ -91,21 +90,30 @@ def sift(
     chunks = chunks_of([place.source for place in places], chunk_bytes=chunk_bytes)
     parts = out / PARTS
     work = partial(sift_chunk, rules=rules)
-    results = parallel.map_chunks(
-        work, chunks, parts, key=_part_key(rules), workers=workers, rank=rank, of=of, progress=progress
-    )
-    with parallel.alone(parts):
-        if (found := _finished(places, out, key)) is not None:  # another rank was quicker, and its parts are merged
+    with joined_as_they_come(places, chunks, parts) as order:
+
+        def see(result: Result | None) -> None:
+            if result is not None and of == 1:
+                order.take(result)
+            progress(result)
+
+        results = parallel.map_chunks(
+            work, chunks, parts, key=_part_key(rules), workers=workers, rank=rank, of=of, progress=see
+        )
+        with parallel.alone(parts):
+            if (found := _finished(places, out, key)) is not None:  # another rank was quicker
+                parallel.remove(results, parts)
+                return found
+            if len(results) < len(chunks):
+                return Left(len(results), len(chunks))
+            for result in results if of > 1 else []:
+                order.take(result)
+            by_file = groupby(results, key=lambda result: result.chunk.path)
+            sifted = [_sifted(place, list(own)) for place, (_, own) in zip(places, by_file, strict=True)]
+            if _key(places, rules, chunk_bytes) != key or not order.complete:
+                raise SamosaError("a file changed while it was filtered", hint="run the same command again")
+            _record(sifted, out, key)
             parallel.remove(results, parts)
-            return found
-        if len(results) < len(chunks):
-            return Left(len(results), len(chunks))
-        by_file = groupby(results, key=lambda result: result.chunk.path)
-        sifted = [_merged(place, list(own)) for place, (_, own) in zip(places, by_file, strict=True)]
-        if _key(places, rules, chunk_bytes) != key:
-            raise SamosaError("a file changed while it was filtered", hint="run the same command again")
-        _record(sifted, out, key)
-        parallel.remove(results, parts)
     return sifted
 
 
@@ -114,9 +122,10 @@ def sift_one(place: Place, *, rules: RuleSet) -> Sifted:
     parts = place.kept.parent / PARTS
     work = partial(sift_chunk, rules=rules)
     results = parallel.map_chunks(work, [whole(place.source)], parts, key=_part_key(rules), workers=1)
-    sifted = _merged(place, results)
+    with joined(place, parts, place.rejected) as add:
+        add(*results)
     parallel.remove(results, parts)
-    return sifted
+    return _sifted(place, results)
 
 
 def sift_chunk(chunk: Chunk, folder: Path, *, rules: RuleSet) -> Counts:
@@ -188,21 +197,12 @@ def rejected_record(judged: Judged) -> bytes:
     return b'%b%d,"reasons":%b,"row":%b}\n' % (LINE, judged.where, orjson.dumps(reasons), row)
 
 
-def _merged(place: Place, results: Sequence[Result]) -> Sifted:
-    """Join the parts of one file."""
-    before = list(lines_before(results))
-    if format_of(place.source) == "plain":
-        join_kept(results, place.source, place.kept)
-    else:
-        parallel.merge(results, KEPT_ZST, place.kept)
-    join_records(results, before, REJECTED, place.rejected)
+def _sifted(place: Place, results: Sequence[Result]) -> Sifted:
+    """What became of one file, by its parts."""
+    before = lines_before(results)
     totals = merge(_from_line(result.counts["tally"], passed) for result, passed in zip(results, before, strict=True))
     unread = sum(result.counts["unread"] for result in results)
-    if not (totals.broken_rows or unread):
-        place.broken.unlink(missing_ok=True)  # of an earlier state of the file
-        return Sifted(place, totals, 0, None)
-    join_records(results, before, BROKEN, place.broken)
-    return Sifted(place, totals, unread, first_broken(place))
+    return Sifted(place, totals, unread, first_broken(place) if totals.broken_rows or unread else None)
 
 
 def _from_line(tally: Counts, passed: int) -> Counts:

@@ -20,8 +20,9 @@ from samosa.data.fence.canaries import KNOWN, canaries, plant
 from samosa.data.fence.denied import Denied, as_json
 from samosa.data.fence.fence import Fence, Match
 from samosa.data.filter.layouts import Broken, decode
+from samosa.data.joining import joined
 from samosa.data.lines import BLOCK, line_writer
-from samosa.data.manifest import Chunk, chunks_of, format_of
+from samosa.data.manifest import Chunk, chunks_of
 from samosa.data.parallel import Counts, Result
 from samosa.data.sidecars import (
     BOM,
@@ -33,9 +34,6 @@ from samosa.data.sidecars import (
     Numbered,
     Place,
     broken_record,
-    join_kept,
-    join_records,
-    lines_before,
 )
 
 VERSION = 2  # part of every key: raise it when a row would be judged or written otherwise
@@ -94,7 +92,7 @@ def fence_files(
     chunks = chunks_of([place.source for place in places], chunk_bytes=chunk_bytes)
     results = parallel.map_chunks(work, chunks, parts, key=key, workers=workers, progress=progress)
     by_file = groupby(results, key=lambda result: result.chunk.path)
-    fenced = [_merged(place, list(own), copy_clean) for place, (_, own) in zip(places, by_file, strict=True)]
+    fenced = [_merged(place, parts, list(own), copy_clean) for place, (_, own) in zip(places, by_file, strict=True)]
     home.write_atomic(out / LIST, listed.decode())
     (parts / LIST).unlink()
     parallel.remove(results, parts)
@@ -183,24 +181,16 @@ def _denied(line: bytes) -> Denied:
     return Denied(said["id"], said["question"], *(tuple(said[key]) for key in ("answers", "slots", "choices")))
 
 
-def _merged(place: Place, results: Sequence[Result], copy_clean: bool) -> Fenced:
+def _merged(place: Place, parts: Path, results: Sequence[Result], copy_clean: bool) -> Fenced:
     """Join the parts of one file."""
-    before = list(lines_before(results))
     total = Counter[str]()
     evidence, alike = Counter[str](), Counter[str]()
     for result in results:
         total.update({name: result.counts[name] for name in ("rows", "fenced", "broken", "unread")})
         evidence.update(result.counts["evidence"])
         alike.update(result.counts["denied"])
-    changed = total["fenced"] + total["broken"] + total["unread"]
-    if copy_clean or changed:
-        if format_of(place.source) == "plain":
-            join_kept(results, place.source, place.kept)
-        else:
-            parallel.merge(results, KEPT_ZST, place.kept)
-    join_records(results, before, REJECTED, fenced_path(place))
-    if total["broken"] or total["unread"]:
-        join_records(results, before, BROKEN, place.broken)
-    else:
-        place.broken.unlink(missing_ok=True)  # of an earlier state of the file
+    changed = total["fenced"] + total["broken"] + total["unread"] > 0
+    with joined(place, parts, fenced_path(place), kept=copy_clean or changed) as add:
+        for result in results:
+            add(result)
     return Fenced(place, total["rows"], total["fenced"], total["broken"], total["unread"], evidence, alike)
