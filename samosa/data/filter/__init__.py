@@ -10,6 +10,6 @@
 """
 
 from samosa.data.filter.rules import Rule, RuleSet, load_rules, shipped
-from samosa.data.filter.sorting import Judged, Reason, Sorter, Suspect, judge, sort_lines
+from samosa.data.filter.sorting import Judged, Reason, Sorter, judge, sort_lines
 
-__all__ = ["Judged", "Reason", "Rule", "RuleSet", "Sorter", "Suspect", "judge", "load_rules", "shipped", "sort_lines"]
+__all__ = ["Judged", "Reason", "Rule", "RuleSet", "Sorter", "judge", "load_rules", "shipped", "sort_lines"]

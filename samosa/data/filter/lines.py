@@ -97,6 +97,8 @@ def _equal_to_next(data: bytes, trim: bool) -> tuple[NDArray[np.bool_], Places, 
     equal = (length[:-1] == length[1:]) & (length[1:] > 0)
     left = np.flatnonzero(equal)
     for place in range(_COMPARED):
+        if not len(left):
+            return equal, starts, ends
         left = left[length[left] > place]
         differ = codes[starts[left] + place] != codes[starts[left + 1] + place]
         equal[left[differ]] = False

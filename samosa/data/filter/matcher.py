@@ -17,8 +17,9 @@ from samosa.data.filter.patterns import Finder, Span, finder, inline, options, s
 from samosa.data.filter.rules import Rule, RuleSet
 from samosa.errors import BadInput
 
-Good = Callable[[list[str]], int | None]
-"""The answers of a row -> their characters, or None where some rule may reject it."""
+Good = Callable[[list[str]], int | list[int] | None]
+"""The answers of a row -> their characters; where some rule may reject it, the patterns found in its only text, or None
+where that is not all there is to look at."""
 
 
 @dataclass(frozen=True)
@@ -36,15 +37,16 @@ class Group:
     slots: tuple[int, ...]
     always: tuple[int, ...]
 
-    def against(self, text: str) -> Iterator[tuple[Rule, Iterator[Span]]]:
+    def against(self, text: str, ids: list[int] | None = None) -> Iterator[tuple[Rule, Iterator[Span]]]:
         """The rules that may reject a text, each with the spans that say whether it does, in the order of the rules.
+        `ids` are the patterns found in it, if that is known.
 
         Taking a span raises TimedOut where a rule may not take longer.
         """
         words = hide(text) if self.prose else text
         seen, places = words, None
         data = words.encode()
-        ids = self.search(data) or []
+        ids = (self.search(data) or []) if ids is None else ids
         if self.prose and 0 in ids:
             seen, places = fold(words)
             ids = self.search(seen.encode()) or []
@@ -65,12 +67,10 @@ def _placed(spans: Iterator[Span], places: Places) -> Iterator[Span]:
 
 
 def _quick(groups: Sequence[Group], joined: bool, shortest: int, shortest_answer: int) -> Good:
-    """What counts the characters of a row's answers where no rule can reject it, and otherwise returns None. Most of a
-    filter's time is here, so there is no look-up in it that can be done before.
-    """
+    """What judges most rows. Most of a filter's time is here, so there is no look-up in it that can be done before."""
     looks = [(group.prose, group.search, _suspect(group)) for group in groups]
 
-    def good(answers: list[str]) -> int | None:
+    def good(answers: list[str]) -> int | list[int] | None:
         if joined and len(answers) != 1:
             answers = ["\n".join(answers)]
         length = 0
@@ -81,8 +81,9 @@ def _quick(groups: Sequence[Group], joined: bool, shortest: int, shortest_answer
             for prose, search, suspect in looks:
                 words = hide(text) if prose and ("`" in text or "|" in text or "~" in text) else text
                 data = words.encode()
-                if search(data) is not None or suspect(data):
-                    return None
+                found = search(data)
+                if found is not None or suspect(data):
+                    return (found or []) if len(answers) == len(looks) == 1 else None
         return length if length >= shortest else None
 
     return good

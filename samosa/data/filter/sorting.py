@@ -52,25 +52,29 @@ class Suspect(NamedTuple):
     """Decoded; None where it was not looked at, or is no JSON."""
     plain: bool
     """Whether it has `plain_messages`."""
+    found: list[int] | None
+    """Patterns found in its only text, by their place in its rules' only set; None where that is not known."""
 
 
 class Sorter:
     """Judges lines, one at a time. `quick` reads a line and counts the characters of its answers where no rule can
-    reject it; a Suspect is to be judged with care, which takes several times as long.
+    reject it; -1 says that it is to be judged with care, which takes several times as long, and that it is the last of
+    `suspects`.
     """
 
     def __init__(self, rules: RuleSet) -> None:
         self._matcher = matcher = compiled(rules)
-        self.quick = _quick(matcher)
+        self.suspects: list[Suspect] = []
+        self.quick = _quick(matcher, self.suspects.append)
 
     def judge(self, where: int, line: bytes, suspect: Suspect) -> Judged:
-        """Judge with care what `quick` suspects. Nothing that it says raises: it is kept, rejected or broken."""
+        """Judge a suspect with care. Nothing that it says raises: it is kept, rejected or broken."""
         try:
             if suspect.plain:
                 messages = plain_messages(suspect.row)
             else:
                 messages = messages_of(decode(line) if suspect.row is None else suspect.row)
-            return _judged(self._matcher, where, line, messages)
+            return _judged(self._matcher, where, line, messages, suspect.found)
         except Broken as broken:
             return Judged(where, line, 0, (), str(broken))
 
@@ -79,8 +83,10 @@ def sort_lines(rules: RuleSet, lines: Iterable[tuple[int, bytes]]) -> Iterator[J
     """Judge (where, line) pairs, in order. Nothing a line says raises: it is kept, rejected or broken."""
     sorter = Sorter(rules)
     for where, line in lines:
-        found = sorter.quick(line)
-        yield Judged(where, line, found, (), None) if isinstance(found, int) else sorter.judge(where, line, found)
+        if (length := sorter.quick(line)) >= 0:
+            yield Judged(where, line, length, (), None)
+        else:
+            yield sorter.judge(where, line, sorter.suspects.pop())
 
 
 def judge(rules: RuleSet, row: Any) -> tuple[Reason, ...]:
@@ -91,32 +97,41 @@ def judge(rules: RuleSet, row: Any) -> tuple[Reason, ...]:
         raise ValueError(str(broken)) from None
 
 
-def _quick(matcher: Matcher) -> Callable[[bytes], int | Suspect]:
-    loads, good, unread = orjson.loads, matcher.good, Suspect(None, plain=False)
+def _quick(matcher: Matcher, suspected: Callable[[Suspect], None]) -> Callable[[bytes], int]:
+    loads, good, unread = orjson.loads, matcher.good, Suspect(None, plain=False, found=None)
 
-    def quick(line: bytes) -> int | Suspect:
+    def quick(line: bytes) -> int:
         try:
             row = loads(line)
         except orjson.JSONDecodeError:
-            return unread
+            suspected(unread)
+            return -1
         answers = plain_answers(row)
         if answers is None:
-            return Suspect(row, plain=False)
-        length = good(answers)
-        return Suspect(row, plain=True) if length is None else length
+            suspected(Suspect(row, plain=False, found=None))
+            return -1
+        found = good(answers)
+        if isinstance(found, int):
+            return found
+        suspected(Suspect(row, plain=True, found=found))
+        return -1
 
-    return quick if matcher.plain else lambda line: unread
+    def unreadable(line: bytes) -> int:
+        suspected(unread)
+        return -1
+
+    return quick if matcher.plain else unreadable
 
 
-def _judged(matcher: Matcher, where: int, line: bytes, messages: list[Message]) -> Judged:
+def _judged(matcher: Matcher, where: int, line: bytes, messages: list[Message], found: list[int] | None) -> Judged:
     """Judge the messages of a row with care. Raises Broken for no conversation."""
     lengths = [len(message.text) for message in messages if message.role == "assistant"]
     length = sum(lengths) + (max(0, len(lengths) - 1) if matcher.joined else 0)
-    return Judged(where, line, length, _reasons(matcher, messages), None, messages)
+    return Judged(where, line, length, _reasons(matcher, messages, found), None, messages)
 
 
-def _reasons(matcher: Matcher, messages: list[Message]) -> tuple[Reason, ...]:
-    """Every reason against the messages of a row."""
+def _reasons(matcher: Matcher, messages: list[Message], found: list[int] | None = None) -> tuple[Reason, ...]:
+    """Every reason against the messages of a row; `found` as in a Suspect."""
     reasons: list[Reason] = []
     row = Row(messages)
     for rule, check in matcher.row_checks:
@@ -124,16 +139,18 @@ def _reasons(matcher: Matcher, messages: list[Message]) -> tuple[Reason, ...]:
     for group in matcher.groups:
         heard = [(turn, m.text) for turn, m in enumerate(messages) if group.everyone or m.role == "assistant"]
         if matcher.joined and len(heard) > 1:
-            _add_reasons(group, "\n".join(text for _, text in heard), heard, reasons)
+            _add_reasons(group, "\n".join(text for _, text in heard), heard, found, reasons)
         else:
             for turn in heard:
-                _add_reasons(group, turn[1], [turn], reasons)
+                _add_reasons(group, turn[1], [turn], found, reasons)
     return tuple(reasons)
 
 
-def _add_reasons(group: Group, text: str, heard: list[tuple[int, str]], reasons: list[Reason]) -> None:
+def _add_reasons(
+    group: Group, text: str, heard: list[tuple[int, str]], found: list[int] | None, reasons: list[Reason]
+) -> None:
     """Add the reasons of a group of rules against a text, which is that of the turns `heard`."""
-    for rule, spans in group.against(text):
+    for rule, spans in group.against(text, found):
         try:
             for start, end in islice(spans, MOST_SPANS):
                 turn, first, last = _place(heard, start, end)

@@ -113,13 +113,18 @@ class Tally:
             self.look(judged.where, judged.line)
 
     def keep(self, lengths: Sequence[int]) -> list[int]:
-        """Count kept rows by the lengths of their answers, in characters; tells the places of those to `look` at."""
+        """Count kept rows by the lengths of their answers, in characters; -1 is none. Tells the places of those to
+        `look` at.
+        """
         before = self._kept
-        self._kept += len(lengths)
         self._before.update(lengths)
+        self._kept += len(lengths) - self._before.pop(-1, 0)
+        if self._next_look > self._kept:
+            return []
+        kept = [place for place, length in enumerate(lengths) if length >= 0]
         due = []
         while self._next_look <= self._kept:
-            due.append(self._next_look - before - 1)
+            due.append(kept[self._next_look - before - 1])
             self._next_look += 1 if self._next_look < self._look_at_first else LOOK_EVERY
         return due
 
