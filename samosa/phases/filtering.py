@@ -16,7 +16,7 @@ from samosa.config import Options, Recipe, load
 from samosa.console import clock
 from samosa.data import parallel, sidecars, sifting
 from samosa.data.filter import RuleSet, load_rules
-from samosa.data.filter.report import write_report
+from samosa.data.filter.report import prepare, write_report
 from samosa.data.filter.tally import Totals, merge
 from samosa.data.manifest import chunks_of, format_of
 from samosa.data.parallel import Result
@@ -158,7 +158,9 @@ class Watch:
 
     def see(self, result: Result | None) -> None:
         """Show a finished chunk, or (None) that time goes by."""
-        if result is not None:
+        if result is None:
+            prepare()
+        else:
             self._count(result)
         self._draw(self._line(), rule_rows(self.hits, self.rows))
 

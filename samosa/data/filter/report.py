@@ -53,6 +53,11 @@ def write_report(path: Path, rules: RuleSet, totals: Totals, *, settings: Mappin
     home.write_atomic(path, page)
 
 
+def prepare() -> None:
+    """Import and compile what writing the page needs: a tenth of a second that is free while others work."""
+    _template()
+
+
 def rule_lines(rules: RuleSet, totals: Totals) -> list[RuleLine]:
     """Every rule's count and rate, those that reject most first."""
     whys = {rule.name: rule.why for rule in rules.rules}
