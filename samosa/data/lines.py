@@ -37,6 +37,8 @@ class Block(NamedTuple):
     """Where the first begins, as in `At`."""
     lines: list[bytes]
     """Each with its newline; the last line of a file is given one."""
+    size: int
+    """Bytes of the lines."""
 
     def starts(self) -> list[int]:
         """Where each begins, of a plain file."""
@@ -107,13 +109,14 @@ def _plain_blocks(chunk: Chunk) -> Iterator[Block]:
     with _opened(chunk.path) as file:
         at = _first_line(file, chunk)
         while at < chunk.end and (lines := _read(file)):
-            block = Block(at, lines)
-            at += sum(map(len, lines))
+            block = Block(at, lines, sum(map(len, lines)))
+            at += block.size
             yield block if at <= chunk.end else _beginning_before(chunk.end, block)
 
 
 def _beginning_before(end: int, block: Block) -> Block:
-    return block._replace(lines=block.lines[: bisect_left(block.starts(), end)])
+    lines = block.lines[: bisect_left(block.starts(), end)]
+    return Block(block.at, lines, sum(map(len, lines)))
 
 
 def _first_line(file: IO[bytes], chunk: Chunk) -> int:
@@ -136,11 +139,12 @@ def _stream_blocks(chunk: Chunk) -> Iterator[Block]:
         with _opened(chunk.path) as file, pa.CompressedInputStream(file, codec) as stream:
             reader = io.BufferedReader(stream, BLOCK)
             while lines := _read(reader):
-                yield Block(number, lines)
-                number, passed = number + len(lines), passed + sum(map(len, lines))
+                block = Block(number, lines, sum(map(len, lines)))
+                number, passed = number + len(lines), passed + block.size
+                yield block
     except (OSError, pa.ArrowException) as error:
         if lines := _up_to_the_break(chunk.path, codec, passed):
-            yield Block(number, lines)
+            yield Block(number, lines, sum(map(len, lines)))
         number += len(lines)
         raise BrokenInput(chunk.path, f"after line {number}", _said(error), number) from error
 
@@ -184,7 +188,7 @@ def _parquet_blocks(chunk: Chunk) -> Iterator[Block]:
                 where = f"in row group {group}"
                 for batch in file.iter_batches(ROWS, row_groups=[group]):
                     lines = _json_lines(batch)
-                    yield Block(number, lines)
+                    yield Block(number, lines, sum(map(len, lines)))
                     number += len(lines)
     except (OSError, pa.ArrowException) as error:
         rest = replace(chunk, start=group + 1) if group + 1 < chunk.end else None

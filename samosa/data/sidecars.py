@@ -95,10 +95,9 @@ class Numbered:
                 for block in blocks(chunk):
                     first = (block.at if chunk.kind == "parquet" else self.passed) + 1
                     self.passed = first + len(block.lines) - 1
-                    size = sum(map(len, block.lines))
-                    self.bytes += size
+                    self.bytes += block.size
                     if chunk.kind == "lines":
-                        self.span = self.span[0] if self.span[1] else block.at, block.at + size
+                        self.span = self.span[0] if self.span[1] else block.at, block.at + block.size
                     yield first, block
                 return
             except BrokenInput as error:

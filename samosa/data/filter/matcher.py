@@ -18,8 +18,8 @@ from samosa.data.filter.rules import Rule, RuleSet
 from samosa.errors import BadInput
 
 Good = Callable[[list[str]], int | list[int] | None]
-"""The answers of a row -> their characters; where some rule may reject it, the patterns found in its only text, or None
-where that is not all there is to look at."""
+"""The answers of a row -> their characters. Where some rule may reject it: the patterns found in its only text, if that
+is long enough and has no other group of rules to pass, else None."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,14 @@ class Group:
         if self.prose and 0 in ids:
             seen, places = fold(words)
             ids = self.search(seen.encode()) or []
-        matched = {self.slots[index] for index in ids}
-        suspected = {slot for slot in self.always if self.checks[slot].suspect(data)}
-        for slot in sorted(matched | suspected):
-            if slot in matched and slot >= 0:
+        matched = [slot for index in ids if (slot := self.slots[index]) >= 0]
+        suspected = [slot for slot in self.always if self.checks[slot].suspect(data)]
+        for slot in sorted(matched + suspected) if suspected else matched:
+            if slot in suspected:
+                yield self.rules[slot], self.finders[slot](words, text)
+            else:
                 spans = self.finders[slot](seen, text)
                 yield self.rules[slot], spans if places is None else _placed(spans, places)
-            elif slot in suspected:
-                yield self.rules[slot], self.finders[slot](words, text)
 
 
 def _placed(spans: Iterator[Span], places: Places) -> Iterator[Span]:
@@ -83,7 +83,8 @@ def _quick(groups: Sequence[Group], joined: bool, shortest: int, shortest_answer
                 data = words.encode()
                 found = search(data)
                 if found is not None or suspect(data):
-                    return (found or []) if len(answers) == len(looks) == 1 else None
+                    alone = len(answers) == len(looks) == 1 and length >= shortest
+                    return (found or []) if alone else None
         return length if length >= shortest else None
 
     return good

@@ -53,7 +53,7 @@ class Suspect(NamedTuple):
     plain: bool
     """Whether it has `plain_messages`."""
     found: list[int] | None
-    """Patterns found in its only text, by their place in its rules' only set; None where that is not known."""
+    """Patterns found in its only text, by their place in its rules' only set; None where more has to be looked at."""
 
 
 class Sorter:
@@ -134,7 +134,7 @@ def _reasons(matcher: Matcher, messages: list[Message], found: list[int] | None 
     """Every reason against the messages of a row; `found` as in a Suspect."""
     reasons: list[Reason] = []
     row = Row(messages)
-    for rule, check in matcher.row_checks:
+    for rule, check in matcher.row_checks if found is None else ():
         reasons += [Reason(rule.name, turn, why) for turn, why in check(row)]
     for group in matcher.groups:
         heard = [(turn, m.text) for turn, m in enumerate(messages) if group.everyone or m.role == "assistant"]
