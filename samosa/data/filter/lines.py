@@ -31,7 +31,7 @@ def may_repeat(times: int, *, trim: bool) -> Callable[[bytes], bool]:
 
     def suspect(text: bytes) -> bool:
         if len(text) >= _LONG and text.count(b"\n") >= _MANY:
-            return bool(_equal_to_next(text, trim)[0].any())
+            return not text.isspace() and bool(_equal_to_next(text, trim)[0].any())
         if many:
             pairs: Iterator[bytes] = BytesIO(text + b"\n")  # reads lines in two thirds of the time that split takes
             if trim:
