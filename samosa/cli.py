@@ -1,6 +1,7 @@
 """The command line: run one command, and turn what it raises into an exit code."""
 
 import importlib
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -13,6 +14,8 @@ from samosa.commands import app, hung_up, typed
 from samosa.errors import BadInput, SamosaError, Stopped
 from samosa.secrets import redact
 
+# what plugs into pydantic has nothing to do with recipes, and looking for it in every package takes long
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 for about in ("training", "data", "judging"):  # they register their commands, and help lists them in this order
     importlib.import_module(f"samosa.commands.{about}")
 

@@ -1,5 +1,6 @@
 """The record, read back: which evaluations of a checkpoint are kept, and the tries they were made of."""
 
+import functools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,13 +34,19 @@ def lines() -> list[Line]:
         try:
             line = json.loads(text.decode(errors="replace"))
         except (ValueError, RecursionError):
-            console.warn(f"{path}:{number} is not JSON and is passed over")
+            _pass_over(f"{path}:{number} is not JSON")
             continue
         if _is_evaluation(line):
             found.append(line)
         else:
-            console.warn(f"{path}:{number} is no evaluation of samosa and is passed over")
+            _pass_over(f"{path}:{number} is no evaluation of samosa")
     return found
+
+
+@functools.cache
+def _pass_over(what: str) -> None:
+    """Warn of a line, once however often the record is read."""
+    console.warn(f"{what} and is passed over")
 
 
 def _is_evaluation(line: object) -> bool:

@@ -104,7 +104,7 @@ def _sets(options: Options, near: bool, threshold: float | None) -> tuple[str, .
     if threshold is None:
         return options.sets
     if not near:
-        raise BadInput("--threshold is for near-duplicates", hint=f"--near --threshold {threshold:g}")
+        raise BadInput("--threshold is for near-duplicates", hint="add --near; it is a similarity from 0.3 to 0.99")
     return (*options.sets, f"near.threshold={threshold!r}")
 
 

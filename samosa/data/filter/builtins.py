@@ -46,27 +46,35 @@ _IMAGE = rf"!\[{_ALT}\](?:\({_NO_ADDRESS}\))?"
 _BEFORE, _BEHIND = r"[\w()\]]", r"[(\[]|\.\w"
 """![words] or ![words](no address). Behind a letter it is a macro, before a bracket or a member something else."""
 _DEFINITION = r"(?m)^ {0,3}\[([^\]\n]+)\]:[ \t]*\S"
+_REFERENCE = r"\[[^\[\]\n]*\]"
 
 
 def image_without_url() -> TextCheck:
-    """An image of Markdown that names no address, or a word that stands in for one. References are legal."""
+    """An image of Markdown that names no address, or a word that stands in for one. References to what the text defines
+    are legal, and behind a number in brackets nothing can be told from an index.
+    """
     image, definition = re2.compile(f"(?i:{_IMAGE})", options()), re2.compile(_DEFINITION, options())
     before, behind = re.compile(_BEFORE, re.ASCII), re.compile(_BEHIND, re.ASCII)
+    reference = re.compile(_REFERENCE)
 
     def find(words: str, text: str) -> Iterator[Span]:
         defined: set[str] | None = None
         for match in image.finditer(words):
             start, end = match.span()
+            label = match[0][2:-1]
+            bare = match[0].endswith("]")
+            if bare and (named := reference.match(words, end)) is not None:
+                end, label = named.end(), named[0][1:-1] or label
             if (start and before.match(words, start - 1)) or behind.match(words, end):
                 continue
-            if match[0].endswith("]"):
+            if bare:
                 if defined is None:
                     defined = {found[1].casefold() for found in definition.finditer(words)}
-                if match[0][2:-1].casefold() in defined:
+                if label.casefold() in defined or (end > match.end() and label.isdecimal()):
                     continue
             yield start, end
 
-    return TextCheck(rf"(?i:(?:\A|[^\w()\]]){_IMAGE}(?:[^(\[.]|\.(?:\W|\z)|\z))", find)
+    return TextCheck(rf"(?i:(?:\A|[^\w()\]]){_IMAGE}(?:[^(\[.]|{_REFERENCE}|\.(?:\W|\z)|\z))", find)
 
 
 # ---- repetition

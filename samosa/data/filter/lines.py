@@ -28,10 +28,11 @@ def may_repeat(times: int, *, trim: bool) -> Callable[[bytes], bool]:
     false is certain. Of three equal lines two are an even one and the next, so that half of the pairs tell.
     """
     blanks, many = BLANKS.encode(), times > 2
+    empty = b"\n" + blanks if trim else b"\n"
 
     def suspect(text: bytes) -> bool:
         if len(text) >= _LONG and text.count(b"\n") >= _MANY:
-            return not text.isspace() and bool(_equal_to_next(text, trim)[0].any())
+            return bool(text.strip(empty)) and bool(_equal_to_next(text, trim)[0].any())
         if many:
             pairs: Iterator[bytes] = BytesIO(text + b"\n")  # reads lines in two thirds of the time that split takes
             if trim:

@@ -12,7 +12,7 @@ from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from samosa.config import Recipe, configs_dir, load
 from samosa.errors import BadInput
 
-ENGINE = "1"  # part of every key: raise it when a built-in, a mask or the reading of rows decides otherwise
+ENGINE = "2"  # part of every key: raise it when a built-in, a mask or the reading of rows decides otherwise
 
 Example = str | dict[str, Any] | list[dict[str, Any]]
 """An answer to "hi", or a whole row of any layout."""

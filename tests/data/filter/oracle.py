@@ -179,6 +179,11 @@ def image_without_url(text: str) -> bool:
             behind = rest[target.end() :]
             if stands_in and not re.match(r"[(\[]|\.[0-9A-Za-z_]", behind):
                 return True
+            continue
+        named = re.match(r"\[([^\[\]\n]*)\]", rest)
+        if named is not None and not re.match(r"[(\[]|\.[0-9A-Za-z_]", rest[named.end() :]):
+            if not named[1].isdecimal() and (named[1] or opener[1]).casefold() not in defined:
+                return True
         elif not re.match(r"[(\[]|\.[0-9A-Za-z_]", rest) and opener[1].casefold() not in defined:
             return True
     return False
