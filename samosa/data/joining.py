@@ -120,7 +120,7 @@ class _Outputs:
             with (result.folder / KEPT_ZST).open("rb") as part:
                 shutil.copyfileobj(part, kept, BLOCK)
         kept.flush()
-        os.fdatasync(kept.fileno())  # while others work, or the end waits for the disk to write it all
+        os.fsync(kept.fileno())  # while others work, or the end waits for the disk to write it all
 
     def _new(self, name: str) -> IO[bytes]:
         return self._files.enter_context((self._folder / name).open("wb", BLOCK))
@@ -130,19 +130,21 @@ def _renumbered(records: Path, passed: int) -> Iterator[bytes]:
     """A chunk's records, their line numbers counted from the file's beginning."""
     with records.open("rb", BLOCK) as part:
         for record in part:
-            number, rest = record.removeprefix(LINE).split(b",", 1)
-            yield b"%b%d,%b" % (LINE, int(number) + passed, rest)
+            end = record.index(b",")
+            yield b"%b%d%b" % (LINE, int(record[len(LINE) : end]) + passed, record[end:])
 
 
 def _copy(source: Path, spans: Iterable[tuple[int, int]], target: IO[bytes]) -> None:
     """Copy what lies there in a plain file: kept rows are written once, and parts are small."""
+    block = memoryview(bytearray(BLOCK))
+    at = held = 0  # where the block lies in the file, and how much of it is read
     with source.open("rb", buffering=0) as file:
-        block, at = memoryview(b""), 0
         for start, end in spans:
             while start < end:
-                if not at <= start < at + len(block):
-                    block, at = memoryview(os.pread(file.fileno(), BLOCK, start)), start
-                until = min(end, at + len(block))
+                if not at <= start < at + held:
+                    at = file.seek(start)
+                    held = file.readinto(block)
+                until = min(end, at + held)
                 target.write(block[start - at : until - at] or b"\n")  # the last line may end without one
                 start = max(until, start + 1)
 

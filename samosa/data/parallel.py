@@ -194,9 +194,10 @@ def _part(work: Work, chunk: Chunk, place: Path) -> Result:
     with scratch(place.parent) as making, home.failure_said(place.parent):
         counts = work(chunk, making)
         sizes = {entry.name: entry.stat().st_size for entry in making.iterdir()}
-        (making / RESULT).write_text(json.dumps({"counts": counts, "sizes": sizes}))
+        said = json.dumps({"counts": counts, "sizes": sizes})
+        (making / RESULT).write_text(said)
         _put_in_place(making, place, chunk)
-    return Result(chunk, place, json.loads(json.dumps(counts)), cached=False)
+    return Result(chunk, place, json.loads(said)["counts"], cached=False)
 
 
 def _put_in_place(making: Path, place: Path, chunk: Chunk) -> None:

@@ -24,7 +24,7 @@ from samosa.data.filter.sorting import Judged, Reason
 EXAMPLES = 8
 """Kept of every rule, and of the broken lines."""
 NEAR_EXAMPLES = 4
-LOOK_AT_FIRST = 500
+LOOK_AT_FIRST = 200
 """Kept rows of a thorough tally that are searched for near misses, before it looks at every LOOK_EVERY-th only."""
 LOOK_EVERY = 1000
 STEPS = 8
