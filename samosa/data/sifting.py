@@ -90,6 +90,7 @@ def sift(
     chunks = chunks_of([place.source for place in places], chunk_bytes=chunk_bytes)
     parts = out / PARTS
     work = partial(sift_chunk, rules=rules)
+    (out / RECORD).unlink(missing_ok=True)  # what it tells of is about to go
     with joined_as_they_come(places, chunks, parts) as order:
 
         def see(result: Result | None) -> None:
@@ -106,7 +107,7 @@ def sift(
                 return found
             if len(results) < len(chunks):
                 return Left(len(results), len(chunks))
-            for result in results if of > 1 else []:
+            for result in results if of > 1 else ():
                 order.take(result)
             by_file = groupby(results, key=lambda result: result.chunk.path)
             sifted = [_sifted(place, list(own)) for place, (_, own) in zip(places, by_file, strict=True)]
