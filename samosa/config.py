@@ -369,13 +369,16 @@ def _places_of(key: str, schema: type[Recipe], above: str = "") -> Iterator[str]
 
 
 def description(section: type[Recipe], key: str) -> str | None:
-    """The docstring under a field. It is read when it is asked for: pydantic's use_attribute_docstrings reads those of
-    every recipe at every start, for a tenth of the time that a command takes to begin.
+    """The docstring under a field; None where it has none, or Python was installed without sources. It is read when it
+    is asked for: pydantic's use_attribute_docstrings reads those of every recipe at every start, which is slow.
     """
     owner = next((base for base in section.__mro__ if key in vars(base).get("__annotations__", {})), None)
     if owner is None:
         return None
-    (found,) = ast.parse(textwrap.dedent(inspect.getsource(owner))).body
+    try:
+        (found,) = ast.parse(textwrap.dedent(inspect.getsource(owner))).body
+    except OSError:
+        return None
     assert isinstance(found, ast.ClassDef), "the source of a class"
     for statement, after in itertools.pairwise(found.body):
         match statement, after:

@@ -85,6 +85,18 @@ def live_line(text: str) -> None:
         _Live.printed_at = time.monotonic()
 
 
+def clock(seconds: float) -> str:
+    """A duration for people: 0.8 s, 42 s, 3 min 05 s, 1 h 02 min."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
 def data(what: object) -> None:
     """Write data to stdout: text as it is, anything else as indented JSON."""
     if _is_rank_0():
@@ -143,15 +155,3 @@ def _on_terminal(stream: TextIO) -> bool:
 
 def _is_rank_0() -> bool:
     return os.environ.get("RANK", "0") == "0"  # torchrun numbers its processes so
-
-
-def clock(seconds: float) -> str:
-    """A duration for people: 0.8 s, 42 s, 3 min 05 s, 1 h 02 min."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

@@ -98,7 +98,7 @@ def _entries(row: Any) -> list[Any]:
         return row
     if not isinstance(row, dict):
         raise Broken("neither an object nor an array")
-    if isinstance(row.get("conversation"), dict) and "messages" not in row:
+    if isinstance(row.get("conversation"), dict) and not isinstance(row.get("messages"), list):
         row = row["conversation"]
     for key in ("messages", "conversations", "conversation"):
         if isinstance(row.get(key), list):

@@ -117,3 +117,14 @@ def test_spans_lead_to_the_match_in_the_message_where_it_is():
 def test_a_joined_set_tells_the_turn_of_a_match():
     reasons = judge(load_rules("roadmap"), [ASKED, said("so it\nso it"), ASKED, said("so it\n" + GOOD + "<b>")])
     assert [(reason.rule, reason.turn) for reason in reasons] == [("html_tag", 3), ("repeated_line", 1)]
+
+
+@pytest.mark.parametrize("name", ["roadmap", "default"])
+def test_messages_go_before_a_conversation_beside_them_unless_they_are_none(name):
+    bad, good = [ASKED, said("<b>no</b> " + GOOD)], [ASKED, said(GOOD)]
+    rows = [
+        {"messages": good, "conversation": {"messages": bad}},
+        {"messages": None, "conversation": {"messages": bad}},
+    ]
+    found = [judged.reasons for judged in sort_lines(load_rules(name), [(0, json.dumps(row).encode()) for row in rows])]
+    assert found[0] == () and {reason.rule for reason in found[1]} == {"html_tag"}
