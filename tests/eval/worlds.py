@@ -79,4 +79,5 @@ def _spread(means, share, rng):
     if share == 0:
         return means
     size = (1 - share) / share
+    means = np.clip(means, 1e-9, 1 - 1e-9)  # a rate that was drawn as 1 to the last bit has no Beta around it
     return rng.beta(means * size, (1 - means) * size)
