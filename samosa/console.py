@@ -54,6 +54,12 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: st
     Console(file=sys.stderr, width=width, highlight=False, markup=False, emoji=False).print(_grid(columns, rows))
 
 
+def prepare_tables() -> None:
+    """Import what tables need: a fiftieth of a second that is free while others work."""
+    import rich.console
+    import rich.table  # noqa: F401
+
+
 @contextlib.contextmanager
 def live_table(columns: Sequence[str]) -> Iterator[Callable[[str, Iterable[Sequence[object]]], None]]:
     """A table on the terminal with a line of text above it, drawn again with every call of what this yields and gone
