@@ -16,7 +16,6 @@ from samosa.config import Options, Recipe, load
 from samosa.console import clock
 from samosa.data import parallel, sidecars, sifting
 from samosa.data.filter import RuleSet, load_rules
-from samosa.data.filter.report import prepare, write_report
 from samosa.data.filter.tally import Totals, merge
 from samosa.data.manifest import chunks_of, format_of
 from samosa.data.parallel import Result
@@ -159,7 +158,10 @@ class Watch:
     def see(self, result: Result | None) -> None:
         """Show a finished chunk, or (None) that time goes by."""
         if result is None:
+            from samosa.data.filter.report import prepare
+
             prepare()
+            console.prepare_tables()
         else:
             self._count(result)
         self._draw(self._line(), rule_rows(self.hits, self.rows))
@@ -200,6 +202,8 @@ def rule_rows(hits: Mapping[str, int], rows: int) -> list[tuple[str, str, str]]:
 
 def _tell(options: Options, sifted: Sequence[Sifted], out: Path, *, rules: RuleSet, watch: Watch) -> int:
     """Say what became of the rows; returns the exit code."""
+    from samosa.data.filter.report import write_report  # workers start before it is read
+
     total = merge(asdict(file.totals) for file in sifted)
     lines = [_row(file.place.source.name, file.totals, file.unread) for file in sifted]
     everything = [_row("all", total, sum(file.unread for file in sifted))] if len(sifted) > 1 else []

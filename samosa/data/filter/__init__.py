@@ -10,6 +10,17 @@
 """
 
 from samosa.data.filter.rules import Rule, RuleSet, load_rules, shipped
-from samosa.data.filter.sorting import Judged, Reason, Sorter, judge, sort_lines
+from samosa.data.filter.sorting import Judged, Reason, Sorter, judge, pays_to_screen, sort_lines
 
-__all__ = ["Judged", "Reason", "Rule", "RuleSet", "Sorter", "judge", "load_rules", "shipped", "sort_lines"]
+__all__ = [
+    "Judged",
+    "Reason",
+    "Rule",
+    "RuleSet",
+    "Sorter",
+    "judge",
+    "load_rules",
+    "pays_to_screen",
+    "shipped",
+    "sort_lines",
+]

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING
@@ -11,14 +11,14 @@ import re2
 
 from samosa.data.filter import alphabets
 from samosa.data.filter.emoji import run_of
-from samosa.data.filter.lines import may_repeat, runs
+from samosa.data.filter.lines import may_repeat, may_repeat_in, runs
 from samosa.data.filter.masks import HIDDEN, open_fence
 from samosa.data.filter.patterns import Span, options
 
 if TYPE_CHECKING:  # the import takes longer than filtering a small file
     import numpy as np
 
-Find = Callable[[str, str], Iterator[Span]]
+Find = Callable[[str, str], Iterable[Span]]
 """(what the rule sees of a text, the text itself) -> where it is wrong."""
 
 
@@ -31,6 +31,8 @@ class TextCheck:
     pattern: str | None
     find: Find | None
     suspect: Callable[[bytes], bool] = bool
+    ends: Callable[[bytes], list[int]] | None = None
+    """The same of many texts at once, each on lines of its own: the end of something in every suspected one."""
 
 
 def emoji_run(*, times: int) -> TextCheck:
@@ -47,6 +49,7 @@ _BEFORE, _BEHIND = r"[\w()\]]", r"[(\[]|\.\w"
 """![words] or ![words](no address). Behind a letter it is a macro, before a bracket or a member something else."""
 _DEFINITION = r"(?m)^ {0,3}\[([^\]\n]+)\]:[ \t]*\S"
 _REFERENCE = r"\[[^\[\]\n]*\]"
+_ENOUGH = 500  # excused ones in a row: one more that is not would change nothing, for one was found
 
 
 def image_without_url() -> TextCheck:
@@ -59,13 +62,19 @@ def image_without_url() -> TextCheck:
 
     def find(words: str, text: str) -> Iterator[Span]:
         defined: set[str] | None = None
+        excused, found = 0, False
         for match in image.finditer(words):
             start, end = match.span()
+            excused += 1
+            if found and excused > _ENOUGH:
+                return
+            if start and before.match(words, start - 1):
+                continue
             label = match[0][2:-1]
             bare = match[0].endswith("]")
             if bare and (named := reference.match(words, end)) is not None:
                 end, label = named.end(), named[0][1:-1] or label
-            if (start and before.match(words, start - 1)) or behind.match(words, end):
+            if behind.match(words, end):
                 continue
             if bare:
                 if defined is None:
@@ -73,6 +82,7 @@ def image_without_url() -> TextCheck:
                 if label.casefold() in defined or (end > match.end() and label.isdecimal()):
                     continue
             yield start, end
+            excused, found = 0, True
 
     return TextCheck(rf"(?i:(?:\A|[^\w()\]]){_IMAGE}(?:[^(\[.]|{_REFERENCE}|\.(?:\W|\z)|\z))", find)
 
@@ -95,7 +105,8 @@ def repeated_line(*, times: int, shortest: int, exact: bool) -> TextCheck:
                 for first, _, end_of_last in runs(text[start:last], times, trim=not exact):
                     yield start + first, start + end_of_last
 
-    return TextCheck(None, find, may_repeat(times, trim=not exact))
+    trim = not exact
+    return TextCheck(None, find, may_repeat(times, trim=trim), may_repeat_in(times, trim=trim))
 
 
 def _says_something(line: str) -> bool:

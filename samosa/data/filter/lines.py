@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
-from itertools import compress, groupby
-from operator import eq, itemgetter
+from itertools import accumulate, compress, islice
+from operator import eq
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:  # the import takes longer than filtering a small file
@@ -15,12 +15,18 @@ if TYPE_CHECKING:  # the import takes longer than filtering a small file
 BLANKS = " \t\r\f\v"
 """What is left out at both ends of a line where white space does not count."""
 
-_MANY = 256  # lines from which on numpy is the quicker way
-_LONG = 4096  # characters from which on lines are counted first
+LONG = 4096
+"""Characters from which on lines are counted first."""
+_MANY, _SHORT = 256, 24  # from so many lines on, and below so many characters each, numpy is the quicker way
 _AT_ONCE = 64  # blanks at one end of a line that are taken away for all lines at once
 _COMPARED = 16  # bytes of lines that are compared for all lines at once
 
 Places: TypeAlias = "NDArray[np.intp]"
+
+
+def many_short(length: int, breaks: int) -> bool:
+    """Whether a text of so many characters and line breaks has many lines, and short ones: numpy is their way."""
+    return length >= LONG and breaks >= _MANY and length < _SHORT * breaks
 
 
 def may_repeat(times: int, *, trim: bool) -> Callable[[bytes], bool]:
@@ -31,7 +37,7 @@ def may_repeat(times: int, *, trim: bool) -> Callable[[bytes], bool]:
     empty = b"\n" + blanks if trim else b"\n"
 
     def suspect(text: bytes) -> bool:
-        if len(text) >= _LONG and text.count(b"\n") >= _MANY:
+        if len(text) >= LONG and many_short(len(text), text.count(b"\n")):
             return bool(text.strip(empty)) and bool(_equal_to_next(text, trim)[0].any())
         if many:
             pairs: Iterator[bytes] = BytesIO(text + b"\n")  # reads lines in two thirds of the time that split takes
@@ -47,22 +53,47 @@ def may_repeat(times: int, *, trim: bool) -> Callable[[bytes], bool]:
     return suspect
 
 
+def may_repeat_in(times: int, *, trim: bool) -> Callable[[bytes], list[int]]:
+    """Make what tells of many texts (UTF-8), each on lines of its own, where one such line may end in them: in every
+    text that has one. It suspects no others than `may_repeat` does, but for lines of different texts.
+    """
+    step = 2 if times > 2 else 1
+
+    def ends(texts: bytes) -> list[int]:
+        lines: Iterable[bytes] = BytesIO(texts)
+        if trim:
+            lines = map(bytes.strip, lines)
+        if step == 1:
+            lines = list(lines)
+            equal = list(map(eq, lines, lines[1:]))
+        else:
+            equal = list(map(eq, lines, lines))
+        found, again, passed, pair = list[int](), BytesIO(texts), 0, -1
+        for _ in range(equal.count(True)):
+            pair = equal.index(True, pair + 1)
+            line = next(islice(again, pair * step - passed, None))
+            passed = pair * step + 1
+            if line.strip() if trim else line != b"\n":
+                found.append(again.tell())
+        return found
+
+    return ends
+
+
 def runs(text: str, times: int, *, trim: bool) -> Iterator[tuple[int, int, int]]:
     """Each run of at least `times` equal lines that are not empty: where its first line begins and ends, and where its
     last one ends. With `trim` the blanks around lines do not count.
     """
-    if len(text) < _LONG or text.count("\n") < _MANY:
+    if len(text) < LONG or not many_short(len(text), text.count("\n")):
         yield from _few_runs(text.split("\n"), times, trim)
         return
     import numpy as np
 
     data = text.encode()
     equal, starts, ends = _equal_to_next(data, trim)
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], equal, [False]]).astype(np.int8)))
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], equal, [False]]).astype(np.int8))).reshape(-1, 2)
     done = count = 0  # bytes, and characters in them
-    for first, last in edges.reshape(-1, 2):
-        if last - first + 1 < times:
-            continue
+    for first, last in edges[edges[:, 1] - edges[:, 0] >= times - 1].tolist():
         places = []
         for place in (int(starts[first]), int(ends[first]), int(ends[last])):
             count += len(data[done:place].decode())
@@ -72,17 +103,21 @@ def runs(text: str, times: int, *, trim: bool) -> Iterator[tuple[int, int, int]]
 
 
 def _few_runs(lines: list[str], times: int, trim: bool) -> Iterator[tuple[int, int, int]]:
-    """`runs` by a loop, which is quicker for few lines."""
-    placed: list[tuple[str, int]] = []  # a line, and where it begins
-    at = 0
-    for line in lines:
-        left = line.lstrip(BLANKS) if trim else line
-        placed.append((left.rstrip(BLANKS) if trim else left, at + len(line) - len(left)))
-        at += len(line) + 1
-    for line, group in groupby(placed, key=itemgetter(0)):
-        run = list(group)
-        if line and len(run) >= times:
-            yield run[0][1], run[0][1] + len(line), run[-1][1] + len(line)
+    """`runs` without numpy, which is quicker for few lines."""
+    bare = [line.strip(BLANKS) for line in lines] if trim else lines
+    starts: list[int] = []
+    after = 0
+    for place in compress(range(len(bare)), map(eq, bare, bare[1:])):
+        line = bare[place]
+        if place < after or not line:
+            continue
+        after = place + 1
+        while after < len(bare) and bare[after] == line:
+            after += 1
+        if after - place >= times:
+            starts = starts or list(accumulate((len(one) + 1 for one in lines), initial=0))
+            begins = [starts[at] + lines[at].index(line) for at in (place, after - 1)]
+            yield begins[0], begins[0] + len(line), begins[1] + len(line)
 
 
 def _equal_to_next(data: bytes, trim: bool) -> tuple[NDArray[np.bool_], Places, Places]:

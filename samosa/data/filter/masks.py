@@ -30,7 +30,9 @@ def hide(text: str) -> str:
         pieces: list[str] = []
         done = 0
         for start, end in fences(text):
-            pieces += (_hide_inline(text[done:start]), HIDDEN * (end - start))
+            if done < start:
+                pieces.append(_hide_inline(text[done:start]))
+            pieces.append(HIDDEN * (end - start))
             done = end
         return "".join(pieces) + _hide_inline(text[done:])
     return text

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import re2
@@ -15,11 +17,12 @@ from samosa.data.filter.folding import FOLDED, Places, fold
 from samosa.data.filter.masks import hide
 from samosa.data.filter.patterns import Finder, Span, finder, inline, options, searcher
 from samosa.data.filter.rules import Rule, RuleSet
+from samosa.data.filter.screen import Look, Screen, Seen
 from samosa.errors import BadInput
 
-Good = Callable[[list[str]], int | list[int] | None]
-"""The answers of a row -> their characters. Where some rule may reject it: the patterns found in its only text, if that
-is long enough and has no other group of rules to pass, else None."""
+Good = Callable[[list[str]], int | Seen | None]
+"""The answers of a row -> their characters. Where some rule may reject it: what was seen of its only text, if that is
+long enough and has no other group of rules to pass, else None."""
 
 
 @dataclass(frozen=True)
@@ -33,74 +36,68 @@ class Group:
     rules: tuple[Rule, ...]
     checks: tuple[TextCheck, ...]
     finders: tuple[Any, ...]
+    patterns: tuple[str, ...]
     search: Callable[[bytes], list[int] | None]
     slots: tuple[int, ...]
     always: tuple[int, ...]
 
-    def against(self, text: str, ids: list[int] | None = None) -> Iterator[tuple[Rule, Iterator[Span]]]:
+    def see(self, text: str) -> Seen:
+        """Look for all that the rules forbid in a text."""
+        words = hide(text) if self.prose and ("`" in text or "|" in text or "~" in text) else text
+        data = words.encode()
+        suspected = [slot for slot in self.always if self.checks[slot].suspect(data)] if self.always else ()
+        return Seen(words, self.search(data) or (), suspected)
+
+    def against(self, text: str, seen: Seen) -> list[tuple[Rule, Iterable[Span]]]:
         """The rules that may reject a text, each with the spans that say whether it does, in the order of the rules.
-        `ids` are the patterns found in it, if that is known.
 
         Taking a span raises TimedOut where a rule may not take longer.
         """
-        words = hide(text) if self.prose else text
-        seen, places = words, None
-        data = words.encode()
-        ids = (self.search(data) or []) if ids is None else ids
+        words, ids, suspected, until = seen
+        folded, places = words, None
         if self.prose and 0 in ids:
-            seen, places = fold(words)
-            ids = self.search(seen.encode()) or []
-        matched = [slot for index in ids if (slot := self.slots[index]) >= 0]
-        suspected = [slot for slot in self.always if self.checks[slot].suspect(data)]
-        for slot in sorted(matched + suspected) if suspected else matched:
+            folded, places = fold(words)
+            ids, until = self.search(folded.encode()) or (), ()
+        ends = until or [sys.maxsize] * len(ids)
+        matched = {slot: end for index, end in zip(ids, ends, strict=True) if (slot := self.slots[index]) >= 0}
+        found: list[tuple[Rule, Iterable[Span]]] = []
+        for slot in sorted([*matched, *suspected]):
+            finder = self.finders[slot]
             if slot in suspected:
-                yield self.rules[slot], self.finders[slot](words, text)
+                spans = finder(words, text)
+            elif isinstance(finder, Finder):
+                spans = finder.within(folded, matched[slot])
             else:
-                spans = self.finders[slot](seen, text)
-                yield self.rules[slot], spans if places is None else _placed(spans, places)
+                spans = finder(folded, text)
+            if places is not None and slot not in suspected:
+                spans = _placed(spans, places)
+            found.append((self.rules[slot], spans))
+        return found
 
 
-def _placed(spans: Iterator[Span], places: Places) -> Iterator[Span]:
+def _placed(spans: Iterable[Span], places: Places) -> Iterator[Span]:
     """Spans of a folded text as spans of the text itself."""
     for start, end in spans:
         yield int(places[start]), int(places[end])
 
 
-def _quick(groups: Sequence[Group], joined: bool, shortest: int, shortest_answer: int) -> Good:
-    """What judges most rows. Most of a filter's time is here, so there is no look-up in it that can be done before."""
-    looks = [(group.prose, group.search, _suspect(group)) for group in groups]
-
-    def good(answers: list[str]) -> int | list[int] | None:
+def _good(groups: Sequence[Group], joined: bool, shortest: int, shortest_answer: int) -> Good:
+    def good(answers: list[str]) -> int | Seen | None:
+        if shortest_answer and any(len(visible(text)) < shortest_answer for text in answers):
+            return None
         if joined and len(answers) != 1:
             answers = ["\n".join(answers)]
-        length = 0
+        length = sum(map(len, answers))
+        if length < shortest:
+            return None
         for text in answers:
-            length += len(text)
-            if shortest_answer and len(visible(text)) < shortest_answer:
-                return None
-            for prose, search, suspect in looks:
-                words = hide(text) if prose and ("`" in text or "|" in text or "~" in text) else text
-                data = words.encode()
-                found = search(data)
-                if found is not None or suspect(data):
-                    alone = len(answers) == len(looks) == 1 and length >= shortest
-                    return (found or []) if alone else None
-        return length if length >= shortest else None
+            for group in groups:
+                seen = group.see(text)
+                if seen.ids or seen.suspected:
+                    return seen if len(answers) == len(groups) == 1 else None
+        return length
 
     return good
-
-
-def _suspect(group: Group) -> Callable[[bytes], bool]:
-    """Whether a rule that no pattern can rule out may reject a text."""
-    suspects = [group.checks[slot].suspect for slot in group.always]
-
-    def suspect(words: bytes) -> bool:
-        for one in suspects:  # noqa: SIM110 - any() costs a generator for every text
-            if one(words):
-                return True
-        return False
-
-    return suspects[0] if len(suspects) == 1 else suspect
 
 
 @dataclass(frozen=True)
@@ -110,9 +107,26 @@ class Matcher:
     joined: bool
     groups: tuple[Group, ...]
     row_checks: tuple[tuple[Rule, RowCheck], ...]
-    good: Good
+    shortest: int
+    shortest_answer: int
     plain: bool
     """Whether strings alone can decide: no rule reads other speakers or the parts of an answer."""
+
+    @cached_property
+    def good(self) -> Good:
+        """What tells of one row whether it is good."""
+        return _good(self.groups, self.joined, self.shortest, self.shortest_answer)
+
+    @cached_property
+    def screen(self) -> Screen | None:
+        """What tells of many rows at once which are good; None where some rule has to read each."""
+        looks = []
+        for group in self.groups:
+            others = [(slot, ends) for slot in group.always if (ends := group.checks[slot].ends) is not None]
+            if len(others) < len(group.always):
+                return None
+            looks.append(Look(group.prose, group.patterns, tuple(others)))
+        return Screen(looks, joined=self.joined, shortest=self.shortest, shortest_answer=self.shortest_answer)
 
 
 _compiled: dict[tuple[str, ...], Matcher] = {}
@@ -144,8 +158,7 @@ def _compile(rules: RuleSet) -> Matcher:
         max((least for name, least in counted if name == kind), default=0) for kind in ("length", "answer_length")
     )
     plain = len(counted) == len(rows) and not any(group.everyone for group in groups)
-    good = _quick(groups, rules.joined, shortest, shortest_answer)
-    return Matcher(rules.joined, tuple(groups), tuple(rows), good, plain)
+    return Matcher(rules.joined, tuple(groups), tuple(rows), shortest, shortest_answer, plain)
 
 
 def _group(everyone: bool, prose: bool, inside: list[tuple[Rule, TextCheck]]) -> Group:
@@ -159,7 +172,8 @@ def _group(everyone: bool, prose: bool, inside: list[tuple[Rule, TextCheck]]) ->
     checks = tuple(check for _, check in inside)
     finders = tuple(check.find or Finder(re2.compile(check.pattern, options()), None) for _, check in inside)
     always = tuple(slot for slot, (_, check) in enumerate(inside) if check.pattern is None)
-    return Group(everyone, prose, rules, checks, finders, searcher(patterns), tuple(slots), always)
+    search = searcher(patterns)
+    return Group(everyone, prose, rules, checks, finders, tuple(patterns), search, tuple(slots), always)
 
 
 def _text_check(rule: Rule) -> TextCheck:

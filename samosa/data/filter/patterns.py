@@ -1,7 +1,8 @@
 """Patterns: RE2, which takes linear time whatever the text, or `regex` under a timeout where a rule needs more."""
 
 import contextlib
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,14 +48,7 @@ def _nothing(text: bytes) -> None:
     """What a set without patterns finds."""
 
 
-def spans(pattern: Any, text: str) -> Iterator[Span]:
-    """Where a compiled RE2 pattern matches, in characters: the group that matched, if it has groups."""
-    data, grouped = text.encode(), pattern.groups  # places in a str take RE2's wrapper twice as long to find
-    found = (match.span(match.lastindex or 0) if grouped else match.span() for match in pattern.finditer(data))
-    return found if len(data) == len(text) else _in_characters(data, found)
-
-
-def _in_characters(data: bytes, found: Iterator[Span]) -> Iterator[Span]:
+def _in_characters(data: bytes, found: Iterable[Span]) -> Iterator[Span]:
     """Spans of UTF-8, which do not overlap, as spans of its characters."""
     done = count = 0  # bytes, and characters in them
     for start, end in found:
@@ -66,16 +60,34 @@ def _in_characters(data: bytes, found: Iterator[Span]) -> Iterator[Span]:
         yield first, count
 
 
-@dataclass(frozen=True)
 class Finder:
-    """Finds where a rule's pattern matches and `unless` does not begin first."""
+    """Finds where a rule's pattern matches, or its group that did, and `unless` does not begin first."""
 
-    pattern: Any
-    unless: Any | None
+    def __init__(self, pattern: Any, unless: Any | None) -> None:
+        self.pattern, self.unless = pattern, unless
+        self._grouped = pattern.groups > 0
 
-    def __call__(self, words: str, text: str) -> Iterator[Span]:
-        found = spans(self.pattern, words)
-        return found if self.unless is None else _unexcused(found, spans(self.unless, words), len(words))
+    def __call__(self, words: str, text: str) -> Iterable[Span]:
+        return self.within(words, sys.maxsize)
+
+    def within(self, words: str, until: int) -> Iterable[Span]:
+        """The spans; no match ends behind `until` (of UTF-8)."""
+        data = words.encode()  # places in a str take RE2's wrapper twice as long to find
+        found = _spans(self.pattern, data, self._grouped, until)
+        if not words.isascii():
+            found = _in_characters(data, found)
+        if self.unless is None:
+            return found
+        excused = _spans(self.unless, data, self.unless.groups > 0, sys.maxsize)
+        return _unexcused(found, excused if words.isascii() else _in_characters(data, excused), len(words))
+
+
+def _spans(pattern: Any, data: bytes, grouped: bool, until: int) -> Iterator[Span]:
+    for match in pattern.finditer(data):
+        span = match.span(match.lastindex or 0) if grouped else match.span()
+        yield span
+        if (match.end() if grouped else span[1]) >= until:
+            return
 
 
 def _unexcused(found: Iterator[Span], excused: Iterator[Span], length: int) -> Iterator[Span]:

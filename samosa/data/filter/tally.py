@@ -5,11 +5,10 @@ are those whose lines have the smallest seeded hashes, so they are the same howe
 """
 
 import math
-from bisect import insort
+from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import combinations
 from operator import itemgetter
 from typing import Any
@@ -32,6 +31,8 @@ STEPS = 8
 AROUND = 160  # characters shown on either side of a match
 SHOWN = 400  # characters of a match, or of a turn that is wrong as a whole
 ASKED = 240  # characters of the question
+HELD = 1 << 16  # bytes of a row that may wait to be written out as an example
+_LATER = "later"
 
 
 @dataclass
@@ -98,16 +99,16 @@ class Tally:
         self._kept = 0
         self._look_at_first = LOOK_AT_FIRST if thorough else 0
         self._next_look = 1 if thorough else LOOK_EVERY
-        self._before: Counter[int] = Counter()
-        self._lost: Counter[int] = Counter()
+        self._lengths: list[int] = []  # of kept rows; -1 is none
+        self._lost: list[int] = []  # of rejected ones
+        self._together: list[tuple[str, ...]] = []  # and the rules that reject them
 
     def add(self, judged: Judged) -> None:
         """Count one row."""
         if judged.broken is not None:
             self._add_broken(judged)
         elif judged.reasons:
-            self._before[judged.length] += 1
-            self._lost[judged.length] += 1
+            self._lost.append(judged.length)
             self._add_reasons(judged)
         elif self.keep([judged.length]):
             self.look(judged.where, judged.line)
@@ -117,8 +118,8 @@ class Tally:
         `look` at.
         """
         before = self._kept
-        self._before.update(lengths)
-        self._kept += len(lengths) - self._before.pop(-1, 0)
+        self._lengths += lengths
+        self._kept += len(lengths) - lengths.count(-1)
         if self._next_look > self._kept:
             return []
         kept = [place for place, length in enumerate(lengths) if length >= 0]
@@ -145,11 +146,13 @@ class Tally:
     def as_dict(self) -> dict[str, Any]:
         """The tally as JSON has it."""
         totals, source = self.totals, self.source
+        self._count_reasons()
+        for hits in totals.rules.values():  # most that enter leave again: only those that stay are written out
+            hits.examples = [_written(example) if _LATER in example else example for example in hits.examples]
         source.kept = self._kept
-        source.rows = self._before.total() + source.broken
-        lost = _buckets(self._lost)
-        totals.before = _buckets(self._before)
-        totals.after = {b: left for b, rows in totals.before.items() if (left := rows - lost.get(b, 0))}
+        source.rows = self._kept + len(self._lost) + source.broken
+        totals.after = _buckets(self._lengths)
+        totals.before = _buckets([*self._lengths, *self._lost])
         said = dict(vars(totals))  # dataclasses.asdict copies every text of every example
         said["rules"] = {name: dict(vars(hits)) for name, hits in totals.rules.items()}
         said["sources"] = {name: dict(vars(own)) for name, own in totals.sources.items()}
@@ -166,23 +169,34 @@ class Tally:
     def _add_reasons(self, judged: Judged) -> None:
         first: dict[str, Reason] = {}
         for reason in judged.reasons:
-            first.setdefault(reason.rule, reason)
+            if reason.rule not in first:
+                first[reason.rule] = reason
+        self._together.append(tuple(first))
         priority = _priority(judged.line, self.seed)
-        hit, rules = self.source.hits, self.totals.rules
         for name, reason in first.items():
-            hit[name] = hit.get(name, 0) + 1
-            if name not in rules:
-                rules[name] = Hits()  # a rule out of time is none of the set
-            hits = rules[name]
-            hits.rows += 1
-            hits.alone += len(first) == 1
-            if _enters(hits.examples, priority, EXAMPLES):
+            if name not in self.totals.rules:
+                self.totals.rules[name] = Hits()  # a rule out of time is none of the set
+            examples = self.totals.rules[name].examples
+            if _enters(examples, priority, EXAMPLES):
                 also = [other for other in first if other != name]
-                example = _example(judged.messages, reason, priority, self.name, judged.where)
-                _keep(hits.examples, {**example, "also": also}, EXAMPLES)
-        if len(first) > 1:
-            pairs = ("|".join(sorted(pair)) for pair in combinations(first, 2))
-            _add(self.totals.overlaps, Counter(pairs))
+                known = {
+                    "priority": priority,
+                    "source": self.name,
+                    "where": judged.where,
+                    _LATER: (judged, reason, also),
+                }
+                _keep(examples, known if len(judged.line) < HELD else _written(known), EXAMPLES)
+
+    def _count_reasons(self) -> None:
+        """Count rows by rule and by pair of rules."""
+        rules, hit = self.totals.rules, self.source.hits
+        for names, rows in Counter(self._together).items():
+            for name in names:
+                hit[name] = hit.get(name, 0) + rows
+                rules[name].rows += rows
+                rules[name].alone += rows if len(names) == 1 else 0
+            _add(self.totals.overlaps, {"|".join(sorted(pair)): rows for pair in combinations(names, 2)})
+        self._together.clear()
 
 
 def merge(tallies: Iterable[dict[str, Any]]) -> Totals:
@@ -219,16 +233,15 @@ def bucket_start(bucket: int) -> int:
     return math.ceil(2 ** (bucket / STEPS)) - 1
 
 
-def _buckets(lengths: Counter[int]) -> dict[int, int]:
-    found: Counter[int] = Counter()
-    for length, count in lengths.items():
-        found[_bucket(length)] += count
-    return dict(sorted(found.items()))
-
-
-@lru_cache(1 << 16)  # a logarithm for each length of each chunk is a twentieth of a filter's time
-def _bucket(length: int) -> int:
-    return math.floor(STEPS * math.log2(length + 1))
+def _buckets(lengths: list[int]) -> dict[int, int]:
+    """How many lie in each bucket; sorted, they are counted by where buckets begin: a fifth of looking at each."""
+    lengths = sorted(lengths)
+    found, place = dict[int, int](), bisect_left(lengths, 0)
+    while place < len(lengths):
+        bucket = math.floor(STEPS * math.log2(lengths[place] + 1))
+        end = bisect_left(lengths, bucket_start(bucket + 1), place)
+        found[bucket], place = end - place, end
+    return found
 
 
 def _add(into: dict[Any, int], counts: dict[Any, int]) -> None:
@@ -257,6 +270,13 @@ def _keep(examples: list[dict[str, Any]], new: dict[str, Any], most: int) -> Non
             return
     insort(examples, new, key=itemgetter("priority"))
     del examples[most:]
+
+
+def _written(known: dict[str, Any]) -> dict[str, Any]:
+    """An example of a rejected row, written out."""
+    judged, reason, also = known[_LATER]
+    example = _example(messages_of(judged.row), reason, known["priority"], known["source"], known["where"])
+    return {**example, "also": also}
 
 
 def _example(messages: Sequence[Message], reason: Reason, priority: int, source: str, where: int) -> dict[str, Any]:

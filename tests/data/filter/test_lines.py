@@ -28,7 +28,8 @@ def by_hand(text: str, times: int, trim: bool) -> list[tuple[int, int, int]]:
 @pytest.mark.parametrize("trim", [False, True])
 def test_runs_of_lines_are_those_found_by_hand(monkeypatch, soak_seed, many, trim):
     monkeypatch.setattr(lines, "_MANY", many)
-    monkeypatch.setattr(lines, "_LONG", many)
+    monkeypatch.setattr(lines, "LONG", many)
+    monkeypatch.setattr(lines, "_SHORT", 10_000)
     draw = random.Random(soak_seed)
     for _ in range(100):
         text = "\n".join(draw.choice(PIECES[: draw.randint(1, len(PIECES))]) for _ in range(draw.randint(0, 14)))
