@@ -29,7 +29,8 @@ def test_what_a_cpu_can_check_quickly_passes_and_is_written_down(samosa_home):
     assert [result.status for result in found.values()] == ["passed", "passed", "passed", "skipped"]
     assert all(result.figure <= result.tolerance for result in found.values() if result.status == "passed")
     record = json.loads((samosa_home / "selftest.json").read_text())
-    assert record["identity"] == switches.identity() and record["identity"]["torch"] == torch.__version__
+    assert record["identity"] == switches.identity()
+    assert torch.__version__.startswith(record["identity"]["torch"])  # +cu130
     assert record["checks"]["head"]["figure"] < 1e-6
     assert "needs CUDA" in record["checks"]["fp8"]["note"]
 
