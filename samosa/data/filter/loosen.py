@@ -2,7 +2,8 @@
 
 Hyperscan's syntax looks like RE2's and differs in what a space, a word or a letter is. So what one ASCII character of a
 pattern may be is asked of RE2 itself, beyond ASCII only what is written out is taken as it stands and all else may be
-anything, and what has no width (ends of lines and words) is left out.
+anything. Left out are what has no width (ends of lines and words) and what a match may begin with or not: it ends where
+it ends without that, and Hyperscan is twice as fast where a literal comes first.
 """
 
 import re
@@ -30,6 +31,8 @@ _WIDE = r"(?:\\x\{0*(?:[89A-Fa-f][0-9A-Fa-f]|[0-9A-Fa-f]{3,})\}|\\x[89A-Fa-f][0-
 _WRITTEN = re.compile(rf"{_WIDE}(?:-{_WIDE})?")
 _UNWRITTEN = re.compile(r"\A(?:\[\^|\.)|\\[pPDSW]|\[:\^|-\0|\0-")  # where \0 stands for what is written
 
+_OPTIONAL = re.compile(r"\A\(\?:(?:\[[^\]]*\][*?]|\(\?:\|\[[^\]]*\]\))")  # of a loosened pattern that is one group
+
 
 class Unsure(Exception):
     """A pattern that is not read here."""
@@ -41,11 +44,12 @@ def loosened(pattern: str) -> str:
     Raises Unsure for syntax that is not read here.
     """
     flags, above, said = frozenset[str](), list[frozenset[str]](), list[str]()
-    at, repeatable = 0, False  # whether a character or a group stands just before
+    at, repeatable, one_group = 0, False, True  # repeatable: whether a character or a group stands just before
     while at < len(pattern):
         token = _TOKEN.match(pattern, at)
         if token is None or (token["times"] and not repeatable) or (token["closes"] and not above):
             raise Unsure(pattern[at:])
+        one_group = one_group and (at == 0 or bool(above))
         at, repeatable = token.end(), bool(token["one"] or token["closes"])
         if token["opens"] or token["scoped"] == ":":
             above.append(flags)
@@ -61,7 +65,8 @@ def loosened(pattern: str) -> str:
             said.append(token["times"] or "|")
     if above:
         raise Unsure("a group is open")
-    return "".join(said)
+    loose = "".join(said)
+    return _OPTIONAL.sub("(?:", loose) if one_group else loose
 
 
 @lru_cache(1 << 12)
