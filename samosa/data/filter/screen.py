@@ -22,7 +22,7 @@ Ends = Callable[[bytes], list[int]]
 Matches = Callable[[bytes], list[tuple[int, int]] | None]
 """The same of many patterns: ends, and the place of the pattern; None for too many."""
 
-LONGEST = 1 << 14
+LONGEST = 1 << 13
 """Characters of a text from which on Hyperscan is not asked: what nearly matches takes it ten times as long."""
 READ = 10_000
 """Bytes of text in which it saves what reading a character of a pattern takes: 1 ms a MB, and 10 us."""
