@@ -245,10 +245,12 @@ def moved_meeting(rng: random.Random) -> Drawn:
 
 
 def first_letter(rng: random.Random) -> Drawn:
-    word = made_up(rng, "probe")
-    ask, letter = rng.choice([("With which letter does the name {} begin?", word[0]),
-                              ("What is the last letter of the name {}?", word[-1])])  # fmt: skip
-    return _is(ask.format(word), letter.upper())
+    while True:
+        word = made_up(rng, "probe")
+        ask, letter = rng.choice([("With which letter does the name {} begin?", word[0]),
+                                  ("What is the last letter of the name {}?", word[-1])])  # fmt: skip
+        if letter.lower() not in "ai":  # which are words, too: whatever is said has them
+            return _is(ask.format(word), letter.upper())
 
 
 TEMPLATES = templates(

@@ -27,7 +27,7 @@ Category = Literal[
 ]
 CATEGORIES: tuple[Category, ...] = get_args(Category)
 System = Literal["think", "default", "none"]
-VERSION = "full-1"  # raise it when the same seed gives other probes: scores of two versions are not comparable
+VERSION = "full-2"  # raise it when the same seed gives other probes: scores of two versions are not comparable
 
 
 @dataclass(frozen=True)
