@@ -146,8 +146,6 @@ class Screen:
         return found
 
     def _prose(self, text: str, said: list[str]) -> str:
-        if "`" not in text and "|" not in text and "~" not in text:
-            return text
         return hide(text) if self._joined or len(said) == 1 else "\n".join(map(hide, said))
 
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from samosa.data.filter import load_rules, matcher, pays_to_screen, sort_lines
-from samosa.data.filter.screen import LONGEST
+from samosa.data.filter.screen import LONGEST, MOST_MATCHES
 from tests.data.filter import rows
 
 PLAIN = ("roadmap", "default")  # rule sets of which strings alone decide
@@ -60,9 +60,12 @@ def test_lines_of_two_rows_are_no_repetition():
 
 
 def test_rows_of_thousands_of_matches_are_judged_all_the_same():
-    lines = [line("<b>" * (LONGEST // 4)), line(f"good{LONG}"), line("<b>" * LONGEST)]
-    (_, first, _), (_, good, _), (_, last, _) = judged("roadmap", lines)
-    assert len(first) == len(last) == 32 and not good
+    many = line("<b>" * (LONGEST // 4))
+    assert 3 * (LONGEST // 4) > MOST_MATCHES, "Hyperscan would tell of all of them"
+    *rejected, (_, good, _), (_, long, _) = judged(
+        "roadmap", [many, many, many, line(f"good{LONG}"), line("<b>" * LONGEST)]
+    )
+    assert [len(reasons) for _, reasons, _ in rejected] == [32] * 3 and len(long) == 32 and not good
 
 
 def test_a_machine_without_hyperscan_decides_the_same(monkeypatch):
