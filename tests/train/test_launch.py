@@ -66,14 +66,16 @@ def worker(monkeypatch, tmp_path):
 
 
 def ask_after(condition, *numbers):
-    """Send this process signals, a moment apart, once the condition holds."""
+    """Send this process signals once the condition holds, each when the one before is heard: of two of a kind that come
+    while the main thread waits for a core, Python hears one."""
 
     def wait():
         while not condition():
             time.sleep(0.01)
-        for number in numbers:
+        for heard, number in enumerate(numbers):
+            while signal.getsignal(number).__self__.asked < heard:
+                time.sleep(0.01)
             os.kill(os.getpid(), number)
-            time.sleep(0.2)
 
     threading.Thread(target=wait, daemon=True).start()
 
