@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from samosa import flags
-from samosa.commands import Command, app, options_of
+from samosa.commands import Command, Crew, app, options_of
 
 
 @app.command("gen-data", cls=Command)
@@ -27,7 +27,7 @@ def gen_data(
     return data_commands.gen_data(options, kind=kind, rows=rows, out=out, seed=seed)
 
 
-@app.command("filter", cls=Command)
+@app.command("filter", cls=Crew)
 def filter_files(
     files: Annotated[
         list[Path] | None, typer.Argument(metavar="[FILES...]", help="Read these files, not the recipe's pools")
@@ -53,7 +53,7 @@ def filter_files(
     return filtering.run(options, files=files or (), out=out, rules=rules, workers=workers, rank=rank, of=of)
 
 
-@app.command("dedup", cls=Command)
+@app.command("dedup", cls=Crew)
 def dedup(
     files: Annotated[list[Path], typer.Argument(metavar="FILES...", help="Read these files, the ones to keep first")],
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write kept and dropped rows here")] = None,
@@ -80,7 +80,7 @@ def dedup(
     return dedup.run(options, files=files, out=out, near=near, threshold=threshold, workers=workers, seed=seed)
 
 
-@app.command("fence", cls=Command)
+@app.command("fence", cls=Crew)
 def fence(
     files: Annotated[list[Path], typer.Argument(metavar="FILES...", help="Read these files of rows")],
     against: Annotated[
@@ -107,7 +107,7 @@ def fence(
     return fencing.run(options, files=files, against=against or (), out=out, workers=workers, seed=seed)
 
 
-@app.command("mix", cls=Command)
+@app.command("mix", cls=Crew)
 def mix(
     files: Annotated[
         list[Path] | None, typer.Argument(metavar="[FILES...]", help="Mix these, each once, not the recipe's sources")
@@ -160,7 +160,7 @@ def pull(
     return pulling.run(options, pulling.Asked(names or (), namespace, phase, rows, seed, out, optimizer))
 
 
-@app.command("tokenize", cls=Command)
+@app.command("tokenize", cls=Crew)
 def tokenize(
     inputs: Annotated[
         list[str], typer.Argument(metavar="FILES|SOURCES...", help="Read text of these files or pulled sources")

@@ -37,6 +37,8 @@ the chunk alone; to run in other processes it is a function at the top of a modu
 RESULT, LOCK = "result.json", "lock"
 COPIED_AT_ONCE = 1 << 20  # bytes
 TICK = 0.2  # seconds between looks at the progress
+FORKED_WELL = {"jemalloc_bg_thd"}  # pyarrow's, idle; jemalloc sees to it at a fork (pthread_atfork)
+KEPT_FREE = 31 << 20  # bytes, see keep_freed_memory
 STALE = 24 * 3600  # seconds; a part this old that nobody merged was left by a command that will not come back
 
 
@@ -131,12 +133,13 @@ def _run(
     work: Work, chunks: Sequence[Chunk], places: Mapping[Chunk, Path], workers: int, progress: Callable[..., None]
 ) -> Iterator[Result]:
     if min(workers, len(chunks)) <= 1:  # a process of its own takes a fifth of a second to start
+        keep_freed_memory()
         for chunk in chunks:
             result = _part(work, chunk, places[chunk])
             progress(result)
             yield result
         return
-    pool = ProcessPoolExecutor(min(workers, len(chunks)), mp_context=_context(), initializer=die_with_parent)
+    pool = ProcessPoolExecutor(min(workers, len(chunks)), mp_context=_context(), initializer=_begin)
     try:
         waiting = {pool.submit(_part, work, chunk, places[chunk]) for chunk in chunks}
         while waiting:
@@ -153,8 +156,24 @@ def _run(
 def _context() -> BaseContext:
     """How workers are started: forked, which takes no time, where no library has threads that a fork would tear."""
     threads = Path("/proc/self/task")  # Linux; threads of libraries are counted, too
-    alone = threads.is_dir() and len(list(threads.iterdir())) == 1
+    names = [(thread / "comm").read_text().strip() for thread in threads.iterdir()] if threads.is_dir() else []
+    alone = sum(name not in FORKED_WELL for name in names) == 1
     return multiprocessing.get_context("fork" if alone else "spawn")
+
+
+def _begin() -> None:
+    die_with_parent()
+    keep_freed_memory()
+
+
+def keep_freed_memory() -> None:
+    """Blocks of up to 31 MB that are freed are used again, instead of going back to the system each time.
+
+    glibc maps what is larger than the largest such block that was freed, at first 128 kB, and gives back what is free
+    at the heap's end beyond twice that; a page that comes anew costs up to 10 us on virtual machines. Encoding 8 MB of
+    text took 0.50 s instead of 0.32 where no large block had been freed by chance.
+    """
+    bytearray(KEPT_FREE)
 
 
 def _outcome(future: Future[Result]) -> Result:
