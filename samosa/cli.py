@@ -1,6 +1,7 @@
 """The command line: run one command, and turn what it raises into an exit code."""
 
 import atexit
+import copy
 import gc
 import importlib
 import os
@@ -52,13 +53,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: list[str]) -> int:
     try:
         # typer gives back what the command returned, or the code of typer.Exit; its own errors are raised.
-        code = app(arguments or ["-h"], prog_name="samosa", standalone_mode=False)
+        code = _app_of(arguments)(arguments or ["-h"], prog_name="samosa", standalone_mode=False)
     except TyperException as error:
         raise _usage(error) from None
     except (KeyboardInterrupt, typer.Abort):
         code = Stopped.exit_code
     sys.stdout.flush()  # while a reader that has gone can still be noticed
     return code or 0
+
+
+def _app_of(arguments: list[str]) -> typer.Typer:
+    """With the command that is meant only, where one is: typer makes all that it has, which takes 10 ms."""
+    meant = [command for command in app.registered_commands if arguments[:1] == [command.name]]
+    small = copy.copy(app)
+    small.registered_commands = meant or app.registered_commands
+    return small
 
 
 def _usage(error: TyperException) -> BadInput:

@@ -16,7 +16,7 @@ import orjson
 
 from samosa import home
 from samosa.data import parallel
-from samosa.data.filter import Judged, Reason, RuleSet, Sorter, pays_to_screen
+from samosa.data.filter import Judged, RuleSet, Sorter, pays_to_screen
 from samosa.data.filter.tally import Tally, Totals, merge
 from samosa.data.joining import joined, joined_as_they_come
 from samosa.data.lines import BLOCK, Block, line_writer
@@ -198,7 +198,10 @@ class _Careful:
 
 def rejected_record(judged: Judged) -> bytes:
     """The record of a rejected row: its line, every reason, and the row itself, byte for byte."""
-    reasons = [dict(zip(Reason._fields, reason, strict=True)) for reason in judged.reasons]
+    reasons = [  # Reason._fields: spelled out, they take a quarter of the time
+        {"rule": rule, "turn": turn, "why": why, "start": start, "end": end, "excerpt": excerpt}
+        for rule, turn, why, start, end, excerpt in judged.reasons
+    ]
     row = judged.line.removeprefix(BOM).strip()
     return b'%b%d,"reasons":%b,"row":%b}\n' % (LINE, judged.where, orjson.dumps(reasons), row)
 

@@ -61,6 +61,8 @@ class Screen:
     def __init__(self, looks: Sequence[Look], *, joined: bool, shortest: int, shortest_answer: int) -> None:
         self._looks, self._joined = looks, joined
         self._shortest, self._shortest_answer = shortest, shortest_answer
+        simple = joined and not shortest_answer  # the length of all that is said decides
+        self._usual, self._usual_until = max(1, shortest), LONG if simple else 0  # most rows; 0 leaves none
         self._patterns = [_loosened(look) for look in looks]
         self._seekers: list[tuple[Look, Matches | None]] = []
         self._able: bool | None = None
@@ -83,7 +85,9 @@ class Screen:
         where no rule can reject it, else -1; and what was seen of some of those. It has to be `ready`.
         """
         texts = ["\n".join(said) if said else "" for said in rows]
-        lengths = list(map(self._length, rows, texts))
+        lengths = list(map(len, texts))
+        for place in [place for place, length in enumerate(lengths) if not self._usual <= length < self._usual_until]:
+            lengths[place] = self._length(rows[place], texts[place])
         heard = [place for place, length in enumerate(lengths) if length >= 0]
         seen = self._seen(heard, list(map(texts.__getitem__, heard)), rows) if heard else {}
         for place in seen:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from samosa.data.filter.answers import Row
-from samosa.data.filter.layouts import Broken, Message, decode, messages_of, plain_answers, plain_messages
+from samosa.data.filter.layouts import Broken, Message, answers_of, decode, messages_of, plain_messages
 from samosa.data.filter.matcher import Group, Matcher, Seen, compiled
 from samosa.data.filter.patterns import TimedOut
 from samosa.data.filter.rules import RuleSet
@@ -84,7 +84,7 @@ class Sorter:
             self.suspects += [_UNREAD] * len(lines)
             return [-1] * len(lines)
         rows = _decoded(lines)
-        answers = list(map(plain_answers, rows))
+        answers = answers_of(rows)
         lengths, seen = [-1] * len(lines), dict[int, Seen]()
         if self._screen is not None:
             lengths, seen = self._screen.good(answers)
@@ -203,8 +203,9 @@ def _add_reasons(
 
 def _place(heard: list[tuple[int, str]], start: int, end: int) -> tuple[int, int, int]:
     """The turn where a span of the joined turns begins, and its place there: it ends there at most."""
-    for turn, text in heard[:-1]:
-        if start <= len(text):
-            return turn, start, min(end, len(text))
-        start, end = start - len(text) - 1, end - len(text) - 1
+    if len(heard) > 1:
+        for turn, text in heard[:-1]:
+            if start <= len(text):
+                return turn, start, min(end, len(text))
+            start, end = start - len(text) - 1, end - len(text) - 1
     return heard[-1][0], start, end

@@ -151,8 +151,8 @@ class Tally:
             hits.examples = [_written(example) if _LATER in example else example for example in hits.examples]
         source.kept = self._kept
         source.rows = self._kept + len(self._lost) + source.broken
-        totals.after = _buckets(self._lengths)
-        totals.before = _buckets([*self._lengths, *self._lost])
+        totals.after, totals.before = _buckets(self._lengths), _buckets(self._lost)
+        _add(totals.before, totals.after)
         said = dict(vars(totals))  # dataclasses.asdict copies every text of every example
         said["rules"] = {name: dict(vars(hits)) for name, hits in totals.rules.items()}
         said["sources"] = {name: dict(vars(own)) for name, own in totals.sources.items()}
