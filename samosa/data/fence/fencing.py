@@ -36,7 +36,7 @@ from samosa.data.sidecars import (
     broken_record,
 )
 
-VERSION = 2  # part of every key: raise it when a row would be judged or written otherwise
+VERSION = 3  # part of every key: raise it when a row would be judged or written otherwise
 PARTS, LIST = ".fence-parts", "denied.jsonl"
 AT_ONCE = 300_000  # bytes of rows looked at together: their arrays fit into the second cache
 TOLD = 5  # matches of a row that are written down

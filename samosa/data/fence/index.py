@@ -1,6 +1,6 @@
 """Finds, in arrays of words, which templates and 13-grams of the denied questions deserve a closer look.
 
-Two words with a meaning that follow each other in a template are a clue. Rows are searched for clues, with up to five
+Two words with a meaning that follow each other in a template are a clue. Rows are searched for clues, with up to six
 other words between the two (a name may be longer in a copy), all rows of a batch at once; a row with enough clues of
 one template is looked at word by word (evidence.py). One moved clause separates at most three neighbours, so enough
 clues are left in every copy: one of the shortest, two of up to eight, four of more.
@@ -19,7 +19,7 @@ from samosa.data.fence.templates import SAYS_ENOUGH, Template, templates_of
 from samosa.data.fence.words import CONTENT, MULTIPLIERS, NUMBER, Ids, Words, mixed, words_of
 
 GRAM = 13  # words: as GPT-3 (arXiv 2005.14165, appendix C) and most after it
-APART = 6  # words with a meaning from the first of a clue to the second, at most
+APART = 7  # words with a meaning from the first of a clue to the second, at most: two names of three stand between
 ALL_PAIRS = 5  # a template of so few words with a meaning has every ordered pair of them for clues
 CLUES = 10  # of a longer template, the rarest among all templates
 FARTHEST = 32  # words of any kind from the first of a clue to the second

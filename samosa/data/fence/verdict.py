@@ -143,7 +143,8 @@ def _until_break(place: Place, words: Words, inside: range) -> range:
 
 def _capitals(place: Place, words: Words) -> set[int] | None:
     """Which words around a place begin with a capital; None where nearly none does, or nearly all."""
-    around = range(max(place.begin, place.first - NAME_WORDS), min(place.end, place.last + 1 + NAME_WORDS))
+    before, after = (max(NAME_WORDS, room) for room in (place.template.rooms[0], place.template.rooms[-1]))
+    around = range(max(place.begin, place.first - before), min(place.end, place.last + 1 + after))
     large = {at for at in around if words.capitals[at]}
     if len(large) > 2 and len(large) >= SHOUTED * len(around):
         return None
@@ -157,16 +158,21 @@ def _alone(place: Place, words: Words) -> bool:
     before, after = template.rooms[0] + STRAY, template.rooms[-1] + STRAY
     lead, tail = words.apart(place.begin, place.first), words.apart(place.last, place.end - 1)
     if len(template.fixed) == 1:
-        return lead + tail <= sum(template.slots) + STRAY or _is_line(place, words)
-    if template.says < SAYS_LITTLE:
-        if lead <= before and tail <= after:
+        if lead + tail <= sum(template.slots) + STRAY or _is_line(place, words):
             return True
+    elif lead <= before and tail <= after:
+        return True
+    begins, ends = _to_break(words, place.first, place.begin, -1), _to_break(words, place.last, place.end - 1, 1)
+    if template.says < SAYS_LITTLE:
         asks = not ids_of_all(lexicon.ASKING).isdisjoint(template.fixed)
-        if (template.slots[0] and not asks) or len(template.fixed) + (template.slots[-1] > 0) < 3:
+        few = len(template.fixed) + (template.slots[-1] > 0) < 3
+        if any(template.names):  # "news Lagos" between two marks; in "news: see Lagos" there is one between
+            if (begins == 0 and template.slots[0]) or (ends == 0 and template.slots[-1]):
+                return False
+        elif few or (template.slots[0] and not asks):
             return False
         before, after = template.rooms[0], template.rooms[-1]
-    to_end = _to_break(words, place.last, place.end - 1, 1)
-    return _to_break(words, place.first, place.begin, -1) <= before and to_end <= after
+    return begins <= before and ends <= after
 
 
 def _is_line(place: Place, words: Words) -> bool:
