@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from io import BytesIO
 from itertools import accumulate, compress, islice
 from operator import eq
@@ -19,7 +20,8 @@ LONG = 4096
 """Characters from which on lines are counted first."""
 _MANY, _SHORT = 256, 24  # from so many lines on, and below so many characters each, numpy is the quicker way
 _AT_ONCE = 64  # blanks at one end of a line that are taken away for all lines at once
-_COMPARED = 16  # bytes of lines that are compared for all lines at once
+_REMEMBERED = 1 << 20  # bytes of a text whose lines are remembered until the next: they take as many words
+_FEW = 64  # pairs of lines that are compared one by one, so that a long line takes no longer than its bytes
 
 Places: TypeAlias = "NDArray[np.intp]"
 
@@ -122,6 +124,10 @@ def _few_runs(lines: list[str], times: int, trim: bool) -> Iterator[tuple[int, i
 
 def _equal_to_next(data: bytes, trim: bool) -> tuple[NDArray[np.bool_], Places, Places]:
     """For each line but the last whether it is not empty and equals the next; and where each begins and ends."""
+    return _last_compared(data, trim) if len(data) <= _REMEMBERED else _compared(data, trim)
+
+
+def _compared(data: bytes, trim: bool) -> tuple[NDArray[np.bool_], Places, Places]:
     import numpy as np
 
     codes = np.frombuffer(data, dtype=np.uint8)
@@ -130,19 +136,25 @@ def _equal_to_next(data: bytes, trim: bool) -> tuple[NDArray[np.bool_], Places, 
     if trim:
         _trim(data, codes, starts, ends)
     length = ends - starts
-    equal = (length[:-1] == length[1:]) & (length[1:] > 0)
-    left = np.flatnonzero(equal)
-    for place in range(_COMPARED):
-        if not len(left):
-            return equal, starts, ends
-        left = left[length[left] > place]
-        differ = codes[starts[left] + place] != codes[starts[left + 1] + place]
-        equal[left[differ]] = False
-        left = left[~differ]
-    for line in left[length[left] > _COMPARED].tolist():
+    # eight bytes from each byte on, the first of them the lowest; behind the text nothing
+    eight = np.ndarray(len(data) + 1, "<u8", data + bytes(8), strides=(1,))
+    begin = eight[starts] << (64 - 8 * np.clip(length, 1, 8)).astype(np.uint64)  # without what stands behind the line
+    equal = (length[:-1] == length[1:]) & (begin[:-1] == begin[1:]) & (length[1:] > 0)
+    left = np.flatnonzero(equal & (length[1:] > 8))
+    done = np.full(len(left), 8)
+    while len(left) > _FEW:
+        done = np.minimum(done, length[left] - 8)  # the last eight bytes of a line may have been seen before
+        same = eight[starts[left] + done] == eight[starts[left + 1] + done]
+        equal[left[~same]] = False
+        more = same & (length[left] - done > 8)
+        left, done = left[more], done[more] + 8
+    for line in left.tolist():
         here, there = (data[starts[place] : ends[place]] for place in (line, line + 1))
         equal[line] = here == there
     return equal, starts, ends
+
+
+_last_compared = lru_cache(maxsize=1)(_compared)  # a text is suspected first, and then its lines are sought
 
 
 def _trim(data: bytes, codes: NDArray[np.uint8], starts: Places, ends: Places) -> None:
