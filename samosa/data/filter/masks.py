@@ -8,10 +8,12 @@ one paragraph (https://spec.commonmark.org/0.31.2/#fenced-code-blocks and #code-
 import re
 
 from samosa.chat.conversation import tool_spans
+from samosa.data.filter.lines import LONG
 
 HIDDEN = "\x01"  # stands for every hidden character: no letter, no space, no mark of Markdown
 
 Span = tuple[int, int]
+_MANY = 256  # marks of code: from so many on they are sought all at once
 
 # an info string has no backtick: ```x``` on one line is inline code
 _OPENING = re.compile(r"[ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?(?P<marks>~~~+|```+(?=[^`\n]*(?:\n|\Z)))[^\n]*")
@@ -27,15 +29,24 @@ def hide(text: str) -> str:
     if "|" in text and "<|" in text:
         text = _hide_spans(text, [(start, end) for _, start, end, _ in tool_spans(text)])
     if "`" in text or ("~" in text and "~~~" in text):
-        pieces: list[str] = []
-        done = 0
-        for start, end in fences(text):
-            if done < start:
-                pieces.append(_hide_inline(text[done:start]))
-            pieces.append(HIDDEN * (end - start))
-            done = end
-        return "".join(pieces) + _hide_inline(text[done:])
+        if len(text) >= LONG and text.count("`") + text.count("~~~") >= _MANY:
+            from samosa.data.filter import marks  # numpy takes longer to import than filtering a small file
+
+            return marks.hidden(text, _OPENING)
+        return _hide_code(text)
     return text
+
+
+def _hide_code(text: str) -> str:
+    """Hide blocks and inline code, one by one: quicker than at once where there are few."""
+    pieces: list[str] = []
+    done = 0
+    for start, end in fences(text):
+        if done < start:
+            pieces.append(_hide_inline(text[done:start]))
+        pieces.append(HIDDEN * (end - start))
+        done = end
+    return "".join(pieces) + _hide_inline(text[done:])
 
 
 def _hide_spans(text: str, spans: list[Span]) -> str:

@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from samosa.data.filter import masks
 from samosa.data.filter.folding import fold
 from samosa.data.filter.masks import HIDDEN, fences, hide, open_fence
 
@@ -39,6 +40,41 @@ from samosa.data.filter.masks import HIDDEN, fences, hide, open_fence
 def test_code_is_hidden_and_nothing_else(text, seen):
     assert hide(text).replace(HIDDEN, "_") == seen
     assert len(hide(text)) == len(text)
+
+
+PIECES = [
+    "```",
+    "````",
+    "~~~",
+    "~~~~",
+    "`",
+    "``",
+    "\n",
+    "\n\n",
+    "\n \n",
+    "\n > \n",
+    " ",
+    "> ",
+    "- ",
+    "1. ",
+    "12) ",
+    "a",
+    "é",
+]
+PIECES += ["\r", "\r\n", "😀", "```py", "~~~ x", "x```", "`a`", "\t", "\x0b", "```\n", "\n```\n"]
+
+
+def test_many_marks_hide_the_same_code_as_few(monkeypatch, soak_seed):
+    draw = random.Random(soak_seed)
+    for _ in range(1500):
+        some = draw.sample(PIECES, draw.randint(2, 12))
+        text = "".join(draw.choices(some, k=draw.randint(1, 60)))
+        with monkeypatch.context() as patched:
+            patched.setattr(masks, "LONG", len(text) + 1)
+            one_by_one = hide(text)
+            patched.setattr(masks, "LONG", 0)
+            patched.setattr(masks, "_MANY", 0)
+            assert hide(text) == one_by_one, repr(text)
 
 
 def test_hidden_texts_are_as_long_as_they_were(soak_seed):
