@@ -45,8 +45,10 @@ def emoji_run(*, times: int) -> TextCheck:
 _ALT = r"(?:[^\[\]\n]|\[[^\[\]\n]*\])*"
 _NO_ADDRESS = r"[ \t]*(?:[^()./\n]*|[ .…#]*|https?:/{0,2}|[^()\n:]*placeholder[^()\n:]*)[ \t]*"
 _IMAGE = rf"!\[{_ALT}\](?:\({_NO_ADDRESS}\))?"
+_EMPTY = rf"!\[{_ALT}\]\({_NO_ADDRESS}\)"
 _BEFORE, _BEHIND = r"[\w()\]]", r"[(\[]|\.\w"
-"""![words] or ![words](no address). Behind a letter it is a macro, before a bracket or a member something else."""
+"""![words] or ![words](no address). Behind a letter it is a macro, before a bracket or a member something else; in
+parentheses only the second is an image."""
 _DEFINITION = r"(?m)^ {0,3}\[([^\]\n]+)\]:[ \t]*\S"
 _REFERENCE = r"\[[^\[\]\n]*\]"
 _ENOUGH = 500  # excused ones in a row: one more that is not would change nothing, for one was found
@@ -68,10 +70,10 @@ def image_without_url() -> TextCheck:
             excused += 1
             if found and excused > _ENOUGH:
                 return
-            if start and before.match(words, start - 1):
+            bare = match[0].endswith("]")
+            if start and before.match(words, start - 1) and (bare or words[start - 1] != "("):
                 continue
             label = match[0][2:-1]
-            bare = match[0].endswith("]")
             if bare and (named := reference.match(words, end)) is not None:
                 end, label = named.end(), named[0][1:-1] or label
             if behind.match(words, end):
@@ -84,7 +86,8 @@ def image_without_url() -> TextCheck:
             yield start, end
             excused, found = 0, True
 
-    return TextCheck(rf"(?i:(?:\A|[^\w()\]]){_IMAGE}(?:[^(\[.]|{_REFERENCE}|\.(?:\W|\z)|\z))", find)
+    behind_what = rf"(?:[^(\[.]|{_REFERENCE}|\.(?:\W|\z)|\z)"
+    return TextCheck(rf"(?i:(?:(?:\A|[^\w()\]]){_IMAGE}|\({_EMPTY}){behind_what})", find)
 
 
 # ---- repetition

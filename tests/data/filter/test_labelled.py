@@ -1,24 +1,32 @@
 """940 rows labelled by meaning, before the rules were written or without a look at them: what each rule is to reject.
 
 A line of labelled.jsonl is {"note", "hits", "near", "open", "row"}: the rules that are to reject the row, those that it
-nearly breaks, and those about which people would disagree, which are not asked.
+nearly breaks, and those about which people would disagree, which are not asked. labelled_again.jsonl has 920 more, by
+five writers who knew of `default` no more than a sentence a rule, and asks its rules only: of 480 artefacts in them 469
+were found at first sight, and 2 of 471 hits were none; the rules were mended by them.
 """
 
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from samosa.data.filter import judge, load_rules, sort_lines
 
-ROWS = [json.loads(line) for line in (Path(__file__).parent / "labelled.jsonl").read_text().splitlines()]
+ROWS, AGAIN = (
+    [json.loads(line) for line in (Path(__file__).parent / name).read_text().splitlines()]
+    for name in ("labelled.jsonl", "labelled_again.jsonl")
+)
 LEAST = 0.97  # precision and recall of every rule
 
 
-def found(name: str) -> dict[str, Counter[str]]:
+def found(name: str, rows: list[dict[str, Any]]) -> dict[str, Counter[str]]:
     """For every rule of a set how often it was right to reject, wrong to reject and wrong to pass."""
     rules = load_rules(name)
     counts: dict[str, Counter[str]] = {rule.name: Counter() for rule in rules.rules}
-    for labelled in ROWS:
+    for labelled in rows:
         broken = {reason.rule for reason in judge(rules, labelled["row"])}
         assert broken <= counts.keys(), labelled["note"]
         for rule in counts.keys() - labelled.get("open", []):
@@ -29,8 +37,9 @@ def found(name: str) -> dict[str, Counter[str]]:
     return counts
 
 
-def test_every_rule_agrees_with_the_labels():
-    for rule, counts in found("strict").items():  # default's rules, and more
+@pytest.mark.parametrize(("name", "rows"), [("strict", ROWS), ("default", AGAIN)], ids=["strict", "default"])
+def test_every_rule_agrees_with_the_labels(name, rows):
+    for rule, counts in found(name, rows).items():  # strict has default's rules, and more
         right = counts["right"]
         assert right >= 15, f"{rule}: too few rows to tell"
         assert right / (right + counts["false"]) >= LEAST, f"{rule} rejects {counts['false']} good rows"
@@ -38,7 +47,7 @@ def test_every_rule_agrees_with_the_labels():
 
 
 def test_the_labels_of_structure_are_what_the_grammar_says():
-    counts = found("common")
+    counts = found("common", ROWS)
     for rule in ("closed_think", "answer_outside_think", "no_marker_text"):
         assert counts[rule]["right"] >= 14 and not counts[rule]["false"] + counts[rule]["missed"], rule
 
