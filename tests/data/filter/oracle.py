@@ -169,9 +169,9 @@ def image_without_url(text: str) -> bool:
     defined = {m[1].casefold() for m in re.finditer(r"^ {0,3}\[([^\]\n]+)\]:[ \t]*[^ \t\n\r\f]", text, re.M)}
     for opener in re.finditer(r"!\[((?:[^\[\]\n]|\[[^\[\]\n]*\])*)\]", text):
         before, rest = text[: opener.start()][-1:], text[opener.end() :]
-        if re.match(r"[0-9A-Za-z_()\]]", before):
-            continue
         target = re.match(r"\(([^()\n]*)\)", rest)
+        if re.match(r"[0-9A-Za-z_)\]]", before) or (before == "(" and target is None):
+            continue
         if target is not None:
             said = target[1].strip(" \t")
             stands_in = not re.search(r"[./]", said) or set(said) <= set(" .…#")
