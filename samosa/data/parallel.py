@@ -156,9 +156,16 @@ def _run(
 def _context() -> BaseContext:
     """How workers are started: forked, which takes no time, where no library has threads that a fork would tear."""
     threads = Path("/proc/self/task")  # Linux; threads of libraries are counted, too
-    names = [(thread / "comm").read_text().strip() for thread in threads.iterdir()] if threads.is_dir() else []
-    alone = sum(name not in FORKED_WELL for name in names) == 1
+    names = map(_name_of, threads.iterdir()) if threads.is_dir() else ()
+    alone = sum(name is not None and name not in FORKED_WELL for name in names) == 1
     return multiprocessing.get_context("fork" if alone else "spawn")
+
+
+def _name_of(thread: Path) -> str | None:
+    """None for one that has just ended."""
+    with contextlib.suppress(OSError):
+        return (thread / "comm").read_text().strip()
+    return None
 
 
 def _begin() -> None:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
@@ -166,3 +167,34 @@ def test_results_are_plain_json_whether_fresh_or_found(chunks, tmp_path):
 
     fresh, found = (run(chunks[:1], tmp_path, work=counted)[0].counts for _ in range(2))
     assert fresh == found == json.loads(json.dumps(counted(None, None)))
+
+
+def test_workers_are_forked_by_a_process_of_one_thread_and_else_spawned():
+    code = "import threading, time\nfrom samosa.data import parallel\n{}print(parallel._context().get_start_method())"
+    alone = run_python(code.format(""))
+    libraries = run_python(code.format("import numpy, pyarrow\n"), OPENBLAS_NUM_THREADS="1")
+    other = run_python(code.format("threading.Thread(target=time.sleep, args=(5,), daemon=True).start()\n"))
+    assert (alone, libraries, other) == (("fork", "fork", "spawn") if sys.platform == "linux" else ("spawn",) * 3)
+
+
+def test_threads_that_end_while_they_are_counted_are_none():
+    stop = threading.Event()
+
+    def make_threads():
+        while not stop.is_set():
+            threading.Thread(target=int).start()
+
+    maker = threading.Thread(target=make_threads)
+    maker.start()
+    try:
+        assert all(parallel._context().get_start_method() == "spawn" for _ in range(500))
+    finally:
+        stop.set()
+        maker.join()
+
+
+def run_python(code, **env):
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **env}, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
