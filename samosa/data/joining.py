@@ -13,7 +13,7 @@ from samosa.data import parallel
 from samosa.data.lines import BLOCK
 from samosa.data.manifest import Chunk
 from samosa.data.parallel import Result
-from samosa.data.sidecars import BROKEN, GAPS, KEPT, KEPT_ZST, LINE, REJECTED, Place
+from samosa.data.sidecars import BROKEN, GAPS, KEPT, KEPT_ZST, LEFT_OUT, LINE, REJECTED, Place, record_of_rejected
 
 COPIED = 1 << 20  # bytes at once: with an eighth of it, copying takes half as long again
 LET_GO = 12_000_000  # bytes: a chunk of the usual size
@@ -102,8 +102,11 @@ class _Outputs:
     def add(self, result: Result) -> None:
         if self._kept is not None:
             self._add_kept(result, self._kept)
-        for name, records in ((REJECTED, self._rejected), (BROKEN, self._broken)):
-            records.writelines(_renumbered(result.folder / name, self._passed))
+        if (result.folder / LEFT_OUT).exists():
+            self._rejected.writelines(_with_rows(result, self._passed))
+        else:
+            self._rejected.writelines(_renumbered(result.folder / REJECTED, self._passed))
+        self._broken.writelines(_renumbered(result.folder / BROKEN, self._passed))
         self._let_go()
         if result.chunk.kind == "lines":  # parquet's rows are numbered from the file's beginning
             self._passed += result.counts["lines"]
@@ -150,6 +153,14 @@ def _renumbered(records: Path, passed: int) -> Iterator[bytes]:
         for record in part:
             end = record.index(b",")
             yield b"%b%d%b" % (LINE, int(record[len(LINE) : end]) + passed, record[end:])
+
+
+def _with_rows(result: Result, passed: int) -> Iterator[bytes]:
+    """The records of a chunk's rejected rows: what they are rejected for from its part, the rows from their file."""
+    left_out = array("q", (result.folder / LEFT_OUT).read_bytes())
+    with (result.folder / REJECTED).open("rb", BLOCK) as part, result.chunk.path.open("rb", buffering=0) as source:
+        for reasons, line, at, size in zip(part, left_out[::3], left_out[1::3], left_out[2::3], strict=True):
+            yield record_of_rejected(line + passed, reasons[:-1], os.pread(source.fileno(), size, at))
 
 
 def _copy(source: Path, spans: Iterable[tuple[int, int]], target: IO[bytes], block: memoryview) -> None:

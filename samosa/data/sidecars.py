@@ -20,6 +20,9 @@ from samosa.errors import BadInput
 
 KEPT, KEPT_ZST, GAPS, REJECTED, BROKEN = "kept", "kept.zst", "gaps", "rejected", "broken"
 """What a chunk calls its files; plain files keep their rows plain."""
+LEFT_OUT = "left-out"
+"""Of a plain file: the line of each rejected row, counted from 1, where it begins and its bytes (int64). What it is
+rejected for then stands in REJECTED without the row, which need not be written twice."""
 SUFFIXES = (".zst", ".zstd", ".gz", ".jsonl", ".ndjson", ".json", ".parquet")
 BOM = b"\xef\xbb\xbf"
 LINE = b'{"line":'
@@ -107,6 +110,11 @@ class Numbered:
     def leave_out(self, at: int, size: int) -> None:
         """Take the line that begins there, of so many bytes with its newline, out of the kept ones."""
         self.gaps.extend((at, at + size))
+
+
+def record_of_rejected(line: int, reasons: bytes, row: bytes) -> bytes:
+    """The record of a rejected row: its line, every reason (JSON), and the row itself, byte for byte."""
+    return b'%b%d,"reasons":%b,"row":%b}\n' % (LINE, line, reasons, row.removeprefix(BOM).strip())
 
 
 def broken_record(line: int, why: str, row: bytes | None) -> bytes:
