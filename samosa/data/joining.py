@@ -160,7 +160,15 @@ def _with_rows(result: Result, passed: int) -> Iterator[bytes]:
     left_out = array("q", (result.folder / LEFT_OUT).read_bytes())
     with (result.folder / REJECTED).open("rb", BLOCK) as part, result.chunk.path.open("rb", buffering=0) as source:
         for reasons, line, at, size in zip(part, left_out[::3], left_out[1::3], left_out[2::3], strict=True):
-            yield record_of_rejected(line + passed, reasons[:-1], os.pread(source.fileno(), size, at))
+            yield record_of_rejected(line + passed, reasons[:-1], _bytes_of(source, at, size))
+
+
+def _bytes_of(file: IO[bytes], at: int, size: int) -> bytes:
+    """Some bytes of a file; fewer where it ends. One call reads 2 GiB at most."""
+    read = os.pread(file.fileno(), size, at)
+    while len(read) < size and (more := os.pread(file.fileno(), size - len(read), at + len(read))):
+        read += more
+    return read
 
 
 def _copy(source: Path, spans: Iterable[tuple[int, int]], target: IO[bytes], block: memoryview) -> None:

@@ -218,7 +218,11 @@ def _tell(options: Options, sifted: Sequence[Sifted], out: Path, *, rules: RuleS
         if file.place.kept.name != file.place.source.name:
             console.say(f"kept rows of {file.place.source.name} are JSONL compressed by zstd, {file.place.kept.name}")
     write_report(out / REPORT, rules, total, settings={"files": len(sifted)}, sampled=False)
-    took = f" in {clock(watch.seconds)}: {watch.speed(watch.seconds)}" if watch.fresh_rows else ": they were there"
+    took = (
+        f" in {clock(watch.seconds)}: {watch.speed(watch.seconds)}"
+        if watch.done > watch.cached
+        else ": they were there"
+    )
     console.say(f"{'✗' if bad else '✓'} {total.kept:,} rows kept by the rules {rules.name}, in {out}{took}")
     console.say(f"report: {out / REPORT}")
     if options.json:

@@ -1,5 +1,6 @@
 """Joining: chunks come in any order, parts may go away under it, and half a file is none."""
 
+import os
 import random
 from functools import partial
 
@@ -73,3 +74,13 @@ def test_a_filter_that_stops_takes_the_record_of_older_outputs_with_it(tmp_path,
     with pytest.raises(KeyboardInterrupt):
         sifting.sift(places, out, rules=load_rules("default"), chunk_bytes=900, workers=1, progress=stop)
     assert not (out / sifting.RECORD).exists()
+
+
+def test_rows_that_take_several_reads_are_whole(made, tmp_path, monkeypatch):
+    places, chunks, parts, results, _ = made
+    pread = os.pread
+    monkeypatch.setattr(os, "pread", lambda file, size, at: pread(file, min(size, 7), at))
+    with joined_as_they_come(places, chunks, parts) as order:
+        for result in results:
+            order.take(result)
+    assert only_files(tmp_path / "out") == only_files(tmp_path / "whole")

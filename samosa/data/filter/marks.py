@@ -13,6 +13,7 @@ HIDDEN, TAB, NEWLINE, RETURN, SPACE, QUOTE, TICK, TILDE = 1, 9, 10, 13, 32, 62, 
 FENCE = 3  # marks, at least
 DOUBLINGS = 4  # every 16th mark that is reached is sought one by one, and those between all at once
 MANY = 32  # characters for one mark: where there are more, each mark by itself is quicker
+MOST_LENGTHS = 16
 SMALL = 1 << 16  # numbers below it are sorted by their digits
 
 Places = npt.NDArray[np.intp]
@@ -20,15 +21,18 @@ Flags = npt.NDArray[np.bool_]
 Codes = npt.NDArray[np.uint8] | npt.NDArray[np.uint32]
 
 
-def hidden(text: str, opening: re.Pattern[str]) -> str:
-    """The text with code hidden; `opening` matches a line from its beginning where `marks` open a block in it."""
+def hidden(text: str, opening: re.Pattern[str]) -> str | None:
+    """The text with code hidden; `opening` matches a line from its beginning where `marks` open a block in it. None
+    where blocks are opened by runs of more than MOST_LENGTHS lengths: each takes a look at all runs.
+    """
     encoding = "ascii" if text.isascii() else "utf-32-le"
     data = bytearray(text.encode(encoding, "surrogatepass"))
     codes: Codes = np.frombuffer(data, np.uint8) if encoding == "ascii" else np.frombuffer(data, np.dtype("<u4"))
     ticks = _runs(codes == TICK)
     breaks = np.flatnonzero(codes == NEWLINE)
     blank = _count((codes != SPACE) & (codes != TAB) & (codes != QUOTE) & (codes != RETURN))
-    blocks = _blocks(text, codes, ticks, breaks, blank, opening)
+    if (blocks := _blocks(text, codes, ticks, breaks, blank, opening)) is None:
+        return None
     inline = _inline(ticks, breaks, blank, blocks)
     for begins, ends in (blocks, inline):
         _hide(codes, begins, ends)
@@ -77,7 +81,7 @@ def _blocks(
     breaks: Places,
     blank: npt.NDArray[np.int32],
     opening: re.Pattern[str],
-) -> tuple[Places, Places]:
+) -> tuple[Places, Places] | None:
     """Where fenced blocks begin and end. The first long run of a line is the one that may open or close a block."""
     begins, ends, next_ticks = _long_runs(ticks, _runs(codes == TILDE), len(codes))
     lines = _before(breaks, begins, len(codes))
@@ -90,7 +94,10 @@ def _blocks(
     length, tilde = ends - begins, codes[begins] == TILDE
     for mark in (False, True):
         opening_ones = opens & (tilde == mark)
-        for least in np.flatnonzero(np.bincount(length[opening_ones])):
+        lengths = np.flatnonzero(np.bincount(length[opening_ones]))
+        if len(lengths) > MOST_LENGTHS:
+            return None
+        for least in lengths:
             those = np.flatnonzero(opening_ones & (length == least))
             able = closes & (tilde == mark) & (length >= least)
             closing[those] = np.append(np.flatnonzero(able), len(begins))[_count(able)[those + 1]]

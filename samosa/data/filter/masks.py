@@ -13,7 +13,7 @@ from samosa.data.filter.lines import LONG
 HIDDEN = "\x01"  # stands for every hidden character: no letter, no space, no mark of Markdown
 
 Span = tuple[int, int]
-_MANY = 256  # marks of code: from so many on they are sought all at once
+_MANY = 2048  # marks of code: from so many on they are sought all at once; below it takes 0.4 ms at least
 
 # an info string has no backtick: ```x``` on one line is inline code
 _OPENING = re.compile(r"[ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?(?P<marks>~~~+|```+(?=[^`\n]*(?:\n|\Z)))[^\n]*")
@@ -32,7 +32,7 @@ def hide(text: str) -> str:
         if len(text) >= LONG and text.count("`") + text.count("~~~") >= _MANY:
             from samosa.data.filter import marks  # numpy takes longer to import than filtering a small file
 
-            return marks.hidden(text, _OPENING)
+            return marks.hidden(text, _OPENING) or _hide_code(text)
         return _hide_code(text)
     return text
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from samosa.data.filter import masks
+from samosa.data.filter import marks, masks
 from samosa.data.filter.folding import fold
 from samosa.data.filter.masks import HIDDEN, fences, hide, open_fence
 
@@ -75,6 +75,13 @@ def test_many_marks_hide_the_same_code_as_few(monkeypatch, soak_seed):
             patched.setattr(masks, "LONG", 0)
             patched.setattr(masks, "_MANY", 0)
             assert hide(text) == one_by_one, repr(text)
+
+
+def test_fences_of_very_many_lengths_are_sought_one_by_one(monkeypatch):
+    text = "".join(f"{'`' * length}\nx\n{'`' * length}\n\ny `z`\n\n" for length in range(3, 120))
+    assert marks.hidden(text, masks._OPENING) is None
+    monkeypatch.setattr(marks, "MOST_LENGTHS", 200)
+    assert hide(text) == marks.hidden(text, masks._OPENING)
 
 
 def test_hidden_texts_are_as_long_as_they_were(soak_seed):
