@@ -49,7 +49,7 @@ def test_a_detached_command_keeps_its_tag_and_is_followed_to_its_end(samosa_home
     def open_gate():
         while "leads its session" not in (home.run_dir("long") / "train.log").read_text():
             time.sleep(0.01)
-        (home.run_dir("long") / LIVE_FILE).write_text("step 4/12  loss 2.0")
+        home.write_atomic(home.run_dir("long") / LIVE_FILE, "step 4/12  loss 2.0")  # as the launcher does: never empty
         shown.wait(60)
         gate.touch()
 
