@@ -177,6 +177,32 @@ def test_workers_are_forked_by_a_process_of_one_thread_and_else_spawned():
     assert (alone, libraries, other) == (("fork", "fork", "spawn") if sys.platform == "linux" else ("spawn",) * 3)
 
 
+def test_a_data_command_forks_its_workers_though_it_needs_numpy(tmp_path):
+    rows = [json.dumps({"messages": [{"role": "user", "content": f"{n} " * 40_000}]}) for n in range(20)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(rows))
+    code = """
+import sys
+from samosa import cli
+from samosa.data import parallel
+
+context = parallel._context
+
+def said():
+    print(context().get_start_method())
+    return context()
+
+parallel._context = said
+cli.main(["dedup", sys.argv[1], "--workers", "2", "--set", "chunk_mb=1"])
+print("numpy" in sys.modules)
+"""
+    without = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "rows.jsonl"],
+        env={**without, "SAMOSA_HOME": str(tmp_path / "home")}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert set(done.stdout.split()) == {"fork" if sys.platform == "linux" else "spawn", "True"}, done.stderr
+
+
 def test_threads_that_end_while_they_are_counted_are_none():
     stop = threading.Event()
 

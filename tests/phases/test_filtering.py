@@ -98,8 +98,10 @@ def test_what_comes_next_can_be_pasted_and_names_a_file_that_says_why(samosa_hom
     assert f"next: samosa dedup '{tmp_path / 'a' / 'my rows.jsonl'}'" in capsys.readouterr().err
     filtered(write(tmp_path / "broken.jsonl", "{"), out=tmp_path / "b")
     assert f"next: read {tmp_path / 'b' / 'broken.broken.jsonl'}" in capsys.readouterr().err
-    filtered(write(tmp_path / "empty.jsonl"), out=tmp_path / "c")
-    assert "no row was in it" in capsys.readouterr().err
+    for there in (False, True):
+        filtered(write(tmp_path / "empty.jsonl") if not there else tmp_path / "empty.jsonl", out=tmp_path / "c")
+        said = capsys.readouterr().err
+        assert "no row was in it" in said and ("they were there" in said) == there
 
 
 def test_without_files_the_pools_of_the_home_are_filtered(samosa_home, capsys):

@@ -2,8 +2,8 @@
 
 Two words with a meaning that follow each other in a template are a clue. Rows are searched for clues, with up to six
 other words between the two (a name may be longer in a copy), all rows of a batch at once; a row with enough clues of
-one template is looked at word by word (evidence.py). One moved clause separates at most three neighbours, so enough
-clues are left in every copy: one of the shortest, two of up to eight, four of more.
+one template is looked at word by word (fit.py, verdict.py). One moved clause separates at most three neighbours, so
+enough clues are left in every copy: one of the shortest, two of up to eight, four of more.
 """
 
 import itertools

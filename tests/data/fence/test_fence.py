@@ -236,6 +236,13 @@ def test_two_changes_at_once_hide_one_question_of_five_hundred_at_most(soak_seed
         ("Who runs Fltgo Labs now?", "Who runs 北京 now?"),
         ("If you speak of the Devil, what happens?", "What happens if you speak of the Devil?"),
         ("I have 1200 and spend 1499. How much is left?", "I have a hard one: I have 4 and spend 8. How much is left?"),
+        ("news Port Coafiall", "My cousin asked me this yesterday.\n\nnews Ngozi\n\nCan you help?"),
+        ("latest Hammer Studio version", "I have a quick one for you: latest Beatrix version"),
+        ("current president of the Republic of Biatrum", "current president of the Halloway of the Bank of Norway"),
+        (
+            "Who is in charge of the Republic of Kreibro now?",
+            "Who is in charge of the Rio de Janeiro of Mary Ann Smith now?",
+        ),
     ],
 )
 def test_numbers_dots_scripts_and_clauses_hide_nothing(question, copy):
@@ -251,6 +258,8 @@ def test_numbers_dots_scripts_and_clauses_hide_nothing(question, copy):
         ("Who is the current president of the United States?", "The current president of the Society of London came."),
         ('What is the meaning of the Punjabi word "Sikh"?', "The meaning of the word is often unclear."),
         ("432 times 28", "A. 30 * 10^1\nB. 6.25 * 10^18"),
+        ("news Port Coafiall", "* src/create.c: Mend it.\n* NEWS: Document this."),
+        ("latest Hammer Studio version", "We take the latest Beatrix version of the plan and go on."),
     ],
 )
 def test_little_questions_are_not_seen_where_nobody_asks_them(question, other):
