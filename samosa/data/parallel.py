@@ -39,6 +39,8 @@ COPIED_AT_ONCE = 1 << 20  # bytes
 TICK = 0.2  # seconds between looks at the progress
 FORKED_WELL = {"jemalloc_bg_thd"}  # pyarrow's, idle; jemalloc sees to it at a fork (pthread_atfork)
 KEPT_FREE = 31 << 20  # bytes, see keep_freed_memory
+LOOKS, LOOK_SECONDS = 10, 0.005  # for threads, before it is certain that some stay
+GONE = 1.0  # seconds for the threads of a pool to end when its processes have
 STALE = 24 * 3600  # seconds; a part this old that nobody merged was left by a command that will not come back
 
 
@@ -155,10 +157,19 @@ def _run(
 
 def _context() -> BaseContext:
     """How workers are started: forked, which takes no time, where no library has threads that a fork would tear."""
+    for _ in range(LOOKS):
+        if _is_alone():
+            return multiprocessing.get_context("fork")
+        if threading.active_count() > 1:
+            break
+        time.sleep(LOOK_SECONDS)  # a thread that Python has joined takes a moment more to end
+    return multiprocessing.get_context("spawn")
+
+
+def _is_alone() -> bool:
     threads = Path("/proc/self/task")  # Linux; threads of libraries are counted, too
     names = map(_name_of, threads.iterdir()) if threads.is_dir() else ()
-    alone = sum(name is not None and name not in FORKED_WELL for name in names) == 1
-    return multiprocessing.get_context("fork" if alone else "spawn")
+    return sum(name is not None and name not in FORKED_WELL for name in names) == 1
 
 
 def _name_of(thread: Path) -> str | None:
@@ -196,11 +207,14 @@ def _outcome(future: Future[Result]) -> Result:
 def end_workers(pool: ProcessPoolExecutor) -> None:
     """End the workers, in the middle of a chunk if need be: it is done again the next time."""
     processes = list((getattr(pool, "_processes", None) or {}).values())
+    manager = getattr(pool, "_executor_manager_thread", None)
     pool.shutdown(wait=False, cancel_futures=True)
     for process in processes:
         process.terminate()
     for process in processes:
         process.join()
+    if manager is not None:  # else the next pool may find its threads, and spawn what it could fork
+        manager.join(GONE)
 
 
 @contextlib.contextmanager
