@@ -3,7 +3,7 @@
 import os
 import shutil
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -13,7 +13,7 @@ from samosa.data import parallel
 from samosa.data.lines import BLOCK
 from samosa.data.manifest import Chunk
 from samosa.data.parallel import Result
-from samosa.data.sidecars import BROKEN, GAPS, KEPT, KEPT_ZST, LEFT_OUT, LINE, REJECTED, Place, record_of_rejected
+from samosa.data.sidecars import BROKEN, GAPS, KEPT, KEPT_ZST, LINE, REJECTED, Place, rejected_record
 
 COPIED = 1 << 20  # bytes at once: with an eighth of it, copying takes half as long again
 LET_GO = 12_000_000  # bytes: a chunk of the usual size
@@ -100,12 +100,10 @@ class _Outputs:
         self._let_gone = dict.fromkeys(filter(None, (self._kept, self._rejected)), 0)  # bytes
 
     def add(self, result: Result) -> None:
-        if self._kept is not None:
-            self._add_kept(result, self._kept)
-        if (result.folder / LEFT_OUT).exists():
-            self._rejected.writelines(_with_rows(result, self._passed))
+        if result.chunk.kind == "lines":
+            self._add_lines(result)
         else:
-            self._rejected.writelines(_renumbered(result.folder / REJECTED, self._passed))
+            self._add_parts(result)
         self._broken.writelines(_renumbered(result.folder / BROKEN, self._passed))
         self._let_go()
         if result.chunk.kind == "lines":  # parquet's rows are numbered from the file's beginning
@@ -121,12 +119,23 @@ class _Outputs:
             with home.atomic_path(target) as temp:
                 (self._folder / name).rename(temp)
 
-    def _add_kept(self, result: Result, kept: IO[bytes]) -> None:
-        if result.chunk.kind == "lines":
-            _copy(self._place.source, _kept(result), kept, self._block)
-        else:
+    def _add_lines(self, result: Result) -> None:
+        """Take the rows of a plain file from the file itself, by a block of memory: they are written once, and parts
+        are small."""
+        with result.chunk.path.open("rb", buffering=0) as file, (result.folder / REJECTED).open("rb", BLOCK) as told:
+            window = _Window(file, self._block)
+            for start, end, line in _pieces(result):
+                if line:
+                    row = window.row(start, end)
+                    self._rejected.write(rejected_record(line + self._passed, next(told)[:-1], row))
+                elif self._kept is not None:
+                    self._kept.writelines(window.bytes_of(start, end))
+
+    def _add_parts(self, result: Result) -> None:
+        if self._kept is not None:
             with (result.folder / KEPT_ZST).open("rb") as part:
-                shutil.copyfileobj(part, kept, COPIED)
+                shutil.copyfileobj(part, self._kept, COPIED)
+        self._rejected.writelines(_renumbered(result.folder / REJECTED, self._passed))
 
     def _let_go(self) -> None:
         """Have the disk take what was written, while others work: else the end waits for all of it. Its memory serves
@@ -155,12 +164,33 @@ def _renumbered(records: Path, passed: int) -> Iterator[bytes]:
             yield b"%b%d%b" % (LINE, int(record[len(LINE) : end]) + passed, record[end:])
 
 
-def _with_rows(result: Result, passed: int) -> Iterator[bytes]:
-    """The records of a chunk's rejected rows: what they are rejected for from its part, the rows from their file."""
-    left_out = array("q", (result.folder / LEFT_OUT).read_bytes())
-    with (result.folder / REJECTED).open("rb", BLOCK) as part, result.chunk.path.open("rb", buffering=0) as source:
-        for reasons, line, at, size in zip(part, left_out[::3], left_out[1::3], left_out[2::3], strict=True):
-            yield record_of_rejected(line + passed, reasons[:-1], _bytes_of(source, at, size))
+class _Window:
+    """A plain file, read through a block of memory from one end to the other."""
+
+    def __init__(self, file: IO[bytes], block: memoryview) -> None:
+        self._file, self._block = file, block
+        self._at = self._held = 0  # where the block lies in the file, and how much of it is read
+
+    def bytes_of(self, start: int, end: int) -> Iterator[memoryview | bytes]:
+        """What lies there; the file's last line may end without a newline, and is given one."""
+        while start < end:
+            if not self._at <= start < self._at + self._held:
+                self._move(start)
+            until = min(end, self._at + self._held)
+            yield self._block[start - self._at : until - self._at] or b"\n"
+            start = max(until, start + 1)
+
+    def row(self, start: int, end: int) -> bytes:
+        """What lies there, in one; with the newline or without."""
+        if end - start > len(self._block):
+            return _bytes_of(self._file, start, end - start)
+        if not self._at <= start < end <= self._at + self._held:
+            self._move(start)
+        return bytes(self._block[start - self._at : min(end - self._at, self._held)])
+
+    def _move(self, start: int) -> None:
+        self._at = self._file.seek(start)
+        self._held = self._file.readinto(self._block)  # type: ignore[attr-defined]
 
 
 def _bytes_of(file: IO[bytes], at: int, size: int) -> bytes:
@@ -171,24 +201,15 @@ def _bytes_of(file: IO[bytes], at: int, size: int) -> bytes:
     return read
 
 
-def _copy(source: Path, spans: Iterable[tuple[int, int]], target: IO[bytes], block: memoryview) -> None:
-    """Copy what lies there in a plain file, by a block of memory: kept rows are written once, and parts are small."""
-    at = held = 0  # where the block lies in the file, and how much of it is read
-    with source.open("rb", buffering=0) as file:
-        for start, end in spans:
-            while start < end:
-                if not at <= start < at + held:
-                    at = file.seek(start)
-                    held = file.readinto(block)
-                until = min(end, at + held)
-                target.write(block[start - at : until - at] or b"\n")  # the last line may end without one
-                start = max(until, start + 1)
-
-
-def _kept(result: Result) -> Iterator[tuple[int, int]]:
-    """Where the kept rows of a chunk lie, neighbours taken together."""
+def _pieces(result: Result) -> Iterator[tuple[int, int, int]]:
+    """What a chunk's lines come to, in their order: where kept rows lie, neighbours taken together (0), and where each
+    rejected one (its line number)."""
     (begin, until), gaps = result.counts["span"], array("q", (result.folder / GAPS).read_bytes())
-    for gap, after in [*sorted(zip(gaps[::2], gaps[1::2], strict=True)), (until, until)]:
-        if begin < gap:
-            yield begin, gap
-        begin = after
+    for start, end, line in sorted(zip(gaps[::3], gaps[1::3], gaps[2::3], strict=True)):
+        if begin < start:
+            yield begin, start, 0
+        if line:
+            yield start, end, line
+        begin = end
+    if begin < until:
+        yield begin, until, 0

@@ -19,10 +19,8 @@ from samosa.data.parallel import Result
 from samosa.errors import BadInput
 
 KEPT, KEPT_ZST, GAPS, REJECTED, BROKEN = "kept", "kept.zst", "gaps", "rejected", "broken"
-"""What a chunk calls its files; plain files keep their rows plain."""
-LEFT_OUT = "left-out"
-"""Of a plain file: the line of each rejected row, counted from 1, where it begins and its bytes (int64). What it is
-rejected for then stands in REJECTED without the row, which need not be written twice."""
+"""What a chunk calls its files. Of a plain file it writes no rows: GAPS (int64) says where those lie that are not kept,
+and the line of each rejected one; what is told of that is a line of REJECTED."""
 SUFFIXES = (".zst", ".zstd", ".gz", ".jsonl", ".ndjson", ".json", ".parquet")
 BOM = b"\xef\xbb\xbf"
 LINE = b'{"line":'
@@ -70,8 +68,8 @@ class Numbered:
     """The rows of a chunk that are not blank, with their line numbers from 1; `unread` is what cannot be read, `bytes`
     how many were.
 
-    Of a plain file it also knows where rows lie: `span` is where the chunk's lines begin and end, and `gaps` (pairs of
-    byte offsets, in any order) where those are that are blank or were left out.
+    Of a plain file it also knows where rows lie: `span` is where the chunk's lines begin and end, and `gaps` (threes,
+    in any order) where one begins and ends that is blank or was left out, and its line number if rejected, else 0.
     """
 
     def __init__(self, chunk: Chunk) -> None:
@@ -107,14 +105,15 @@ class Numbered:
                 self.unread.append((error.number + 1, f"cannot be read {error.where}: {error.why}"))
                 chunk = error.rest
 
-    def leave_out(self, at: int, size: int) -> None:
-        """Take the line that begins there, of so many bytes with its newline, out of the kept ones."""
-        self.gaps.extend((at, at + size))
+    def leave_out(self, at: int, size: int, rejected: int = 0) -> None:
+        """Take the line that begins there, of so many bytes with its newline, out of the kept ones: the rejected row of
+        that number, or none."""
+        self.gaps.extend((at, at + size, rejected))
 
 
-def record_of_rejected(line: int, reasons: bytes, row: bytes) -> bytes:
-    """The record of a rejected row: its line, every reason (JSON), and the row itself, byte for byte."""
-    return b'%b%d,"reasons":%b,"row":%b}\n' % (LINE, line, reasons, row.removeprefix(BOM).strip())
+def rejected_record(line: int, told: bytes, row: bytes) -> bytes:
+    """The record of a rejected row: its line, what is told of it (JSON, without braces), and the row, byte for byte."""
+    return b'%b%d,%b,"row":%b}\n' % (LINE, line, told, row.removeprefix(BOM).strip())
 
 
 def broken_record(line: int, why: str, row: bytes | None) -> bytes:

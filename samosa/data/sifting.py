@@ -4,7 +4,6 @@ the lines that are no conversations. Any number of workers and ranks makes the s
 
 import hashlib
 import json
-from array import array
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -27,18 +26,17 @@ from samosa.data.sidecars import (
     BROKEN,
     GAPS,
     KEPT_ZST,
-    LEFT_OUT,
     REJECTED,
     Numbered,
     Place,
     broken_record,
     first_broken,
     lines_before,
-    record_of_rejected,
+    rejected_record,
 )
 from samosa.errors import SamosaError
 
-VERSION = 4  # part of every key: raise it when files are written otherwise
+VERSION = 5  # part of every key: raise it when files are written otherwise
 EXAMPLE_SEED = 1  # which rows a report shows
 PARTS, RECORD = ".parts", "filter.json"
 
@@ -142,8 +140,7 @@ def sift_chunk(chunk: Chunk, folder: Path, *, rules: RuleSet, screened: bool = F
         good = files.enter_context(line_writer(folder / KEPT_ZST)) if chunk.kind != "lines" else None
         bad = files.enter_context((folder / REJECTED).open("wb", BLOCK))
         broken = files.enter_context((folder / BROKEN).open("wb", BLOCK))
-        left_out = array("q") if good is None else None
-        careful = _Careful(sorter, tally, rows, bad, broken, left_out)
+        careful = _Careful(sorter, tally, rows, bad, broken)
         for first, block in rows.blocks():
             lengths = sorter.look(block.lines)
             careful.judge(first, block, lengths)
@@ -153,9 +150,8 @@ def sift_chunk(chunk: Chunk, folder: Path, *, rules: RuleSet, screened: bool = F
                 good.write(b"".join(compress(block.lines, (length >= 0 for length in lengths))))
         for where, why in rows.unread:
             broken.write(broken_record(where, why, None))
-    if left_out is not None:
+    if good is None:
         (folder / GAPS).write_bytes(rows.gaps.tobytes())
-        (folder / LEFT_OUT).write_bytes(left_out.tobytes())
     tally.totals.bytes = rows.bytes
     return {"tally": tally.as_dict(), "lines": rows.passed, "span": rows.span, "unread": len(rows.unread)}
 
@@ -169,8 +165,6 @@ class _Careful:
     rows: Numbered
     bad: IO[bytes]
     broken: IO[bytes]
-    left_out: "array[int] | None"
-    """Takes where the rejected rows of a plain file lie."""
 
     def judge(self, first: int, block: Block, lengths: list[int]) -> None:
         """Judge the suspects of a block with care, and put the length of those that are kept in their place. Together
@@ -190,31 +184,29 @@ class _Careful:
                     lengths[place] = judged.length
                     continue
                 self.tally.add(judged)
-                self._write(judged, starts[place])
-            self.rows.leave_out(starts[place], len(line))
+                self._write(judged, starts[place], len(line))
+            else:
+                self.rows.leave_out(starts[place], len(line))
         suspects.clear()
 
-    def _write(self, judged: Judged, at: int) -> None:
+    def _write(self, judged: Judged, at: int, size: int) -> None:
         if judged.broken is not None:
             self.broken.write(broken_record(judged.where, judged.broken, judged.line))
-        elif self.left_out is None:
-            self.bad.write(rejected_record(judged))
+            self.rows.leave_out(at, size)
+        elif self.rows.chunk.kind == "lines":
+            self.bad.write(b"%b\n" % told(judged))
+            self.rows.leave_out(at, size, judged.where)
         else:
-            self.bad.write(b"%b\n" % _reasons(judged))
-            self.left_out.extend((judged.where, at, len(judged.line)))
+            self.bad.write(rejected_record(judged.where, told(judged), judged.line))
 
 
-def rejected_record(judged: Judged) -> bytes:
-    """The record of a rejected row: its line, every reason, and the row itself, byte for byte."""
-    return record_of_rejected(judged.where, _reasons(judged), judged.line)
-
-
-def _reasons(judged: Judged) -> bytes:
+def told(judged: Judged) -> bytes:
+    """What the record of a rejected row tells of it: every reason."""
     reasons = [  # Reason._fields: spelled out, they take a quarter of the time
         {"rule": rule, "turn": turn, "why": why, "start": start, "end": end, "excerpt": excerpt}
         for rule, turn, why, start, end, excerpt in judged.reasons
     ]
-    return orjson.dumps(reasons)
+    return b'"reasons":%b' % orjson.dumps(reasons)
 
 
 def _sifted(place: Place, results: Sequence[Result]) -> Sifted:

@@ -16,8 +16,8 @@ from samosa.console import clock
 from samosa.data.filter import RuleSet, sort_lines
 from samosa.data.filter.report import interval
 from samosa.data.pieces import Piece, extent_of, pieces_of
-from samosa.data.sidecars import Place
-from samosa.data.sifting import rejected_record
+from samosa.data.sidecars import Place, rejected_record
+from samosa.data.sifting import told
 from samosa.errors import NotReady
 
 MB = 1_000_000
@@ -147,7 +147,7 @@ def _look(piece: Piece, rules: RuleSet) -> Look:
             broken += 1
         elif judged.reasons:
             hits.update({reason.rule for reason in judged.reasons})
-            record_bytes += len(rejected_record(judged))
+            record_bytes += len(rejected_record(judged.where, told(judged), judged.line))
         else:
             kept += 1
             kept_text += len(judged.line) + 1

@@ -1,12 +1,13 @@
 """Joining: chunks come in any order, parts may go away under it, and half a file is none."""
 
+import json
 import os
 import random
 from functools import partial
 
 import pytest
 
-from samosa.data import parallel, sifting
+from samosa.data import joining, parallel, sifting
 from samosa.data.filter import load_rules
 from samosa.data.joining import joined_as_they_come
 from samosa.data.manifest import chunks_of
@@ -76,11 +77,32 @@ def test_a_filter_that_stops_takes_the_record_of_older_outputs_with_it(tmp_path,
     assert not (out / sifting.RECORD).exists()
 
 
-def test_rows_that_take_several_reads_are_whole(made, tmp_path, monkeypatch):
+@pytest.mark.parametrize("block", [1, 100, 1_000, 4_000])
+def test_rows_that_take_several_reads_are_whole(made, tmp_path, monkeypatch, block):
     places, chunks, parts, results, _ = made
     pread = os.pread
     monkeypatch.setattr(os, "pread", lambda file, size, at: pread(file, min(size, 7), at))
+    monkeypatch.setattr(joining, "COPIED", block)
     with joined_as_they_come(places, chunks, parts) as order:
         for result in results:
             order.take(result)
     assert only_files(tmp_path / "out") == only_files(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\n\n"])
+@pytest.mark.parametrize("answer", ["Too short.", "Long enough to be kept by the rules of the road, as it is."])
+def test_a_last_row_with_or_without_a_newline_is_taken_whole(tmp_path, answer, end):
+    rows = [
+        json.dumps([{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]).encode()
+        for asked in ("A longer question?", "Well?")
+    ]
+    (tmp_path / "in.jsonl").write_bytes(b"\n".join(rows) + end)
+    (place,) = places_of([tmp_path / "in.jsonl"], tmp_path / "out")
+    sifting.sift([place], tmp_path / "out", rules=load_rules("roadmap"), chunk_bytes=10**6, workers=1)
+    kept, rejected = place.kept.read_bytes(), place.rejected.read_bytes()
+    if answer.startswith("Too"):
+        assert kept == b"" and [line.partition(b'"row":')[2] for line in rejected.splitlines()] == [
+            row + b"}" for row in rows
+        ]
+    else:
+        assert kept == b"\n".join(rows) + b"\n" and rejected == b""

@@ -24,19 +24,9 @@ from samosa.data.joining import joined
 from samosa.data.lines import BLOCK, line_writer
 from samosa.data.manifest import Chunk, chunks_of
 from samosa.data.parallel import Counts, Result
-from samosa.data.sidecars import (
-    BOM,
-    BROKEN,
-    GAPS,
-    KEPT_ZST,
-    LINE,
-    REJECTED,
-    Numbered,
-    Place,
-    broken_record,
-)
+from samosa.data.sidecars import BROKEN, GAPS, KEPT_ZST, REJECTED, Numbered, Place, broken_record, rejected_record
 
-VERSION = 3  # part of every key: raise it when a row would be judged or written otherwise
+VERSION = 4  # part of every key: raise it when a row would be judged or written otherwise
 PARTS, LIST = ".fence-parts", "denied.jsonl"
 AT_ONCE = 300_000  # bytes of rows looked at together: their arrays fit into the second cache
 TOLD = 5  # matches of a row that are written down
@@ -120,15 +110,18 @@ def fence_chunk(chunk: Chunk, folder: Path, *, listed: str, key: str, seed: int)
                 if why is not None:
                     counts["broken"] += 1
                     broken.write(broken_record(number, why, line))
-                    rows.gaps.extend((at, at + len(line) + 1))
+                    rows.leave_out(at, len(line) + 1)
                     continue
                 counts["rows"] += 1
                 if matches:
                     counts["fenced"] += 1
                     evidence.update([" and ".join(matches[0].evidence)])
                     alike.update([matches[0].denied])
-                    bad.write(fenced_record(number, line, matches))
-                    rows.gaps.extend((at, at + len(line) + 1))
+                    if good is None:
+                        bad.write(b"%b\n" % told(matches))
+                        rows.leave_out(at, len(line) + 1, number)
+                    else:
+                        bad.write(rejected_record(number, told(matches), line))
                 elif good is not None:
                     good.write(line + b"\n")
         if first:
@@ -141,11 +134,9 @@ def fence_chunk(chunk: Chunk, folder: Path, *, listed: str, key: str, seed: int)
     return {**counts, **more, "lines": rows.passed, "span": rows.span, "unread": len(rows.unread)}
 
 
-def fenced_record(number: int, line: bytes, matches: Sequence[Match]) -> bytes:
-    """The record of a row that copies: its line, what it shares with which questions, and the row, byte for byte."""
-    told = [match.told() for match in matches[:TOLD]]
-    row = line.removeprefix(BOM).strip()
-    return b'%b%d,"matches":%b,"all":%d,"row":%b}\n' % (LINE, number, orjson.dumps(told), len(matches), row)
+def told(matches: Sequence[Match]) -> bytes:
+    """What the record of a row that copies tells of it: what it shares with which questions."""
+    return b'"matches":%b,"all":%d' % (orjson.dumps([match.told() for match in matches[:TOLD]]), len(matches))
 
 
 Looked = tuple[int, int, bytes, object, str | None]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from io import BytesIO
-from itertools import accumulate, compress, islice
+from itertools import accumulate, compress
 from operator import eq
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -59,24 +59,18 @@ def may_repeat_in(times: int, *, trim: bool) -> Callable[[bytes], list[int]]:
     """Make what tells of many texts (UTF-8), each on lines of its own, where one such line may end in them: in every
     text that has one. It suspects no others than `may_repeat` does, but for lines of different texts.
     """
-    step = 2 if times > 2 else 1
 
     def ends(texts: bytes) -> list[int]:
-        lines: Iterable[bytes] = BytesIO(texts)
-        if trim:
-            lines = map(bytes.strip, lines)
-        if step == 1:
-            lines = list(lines)
-            equal = list(map(eq, lines, lines[1:]))
-        else:
-            equal = list(map(eq, lines, lines))
-        found, again, passed, pair = list[int](), BytesIO(texts), 0, -1
-        for _ in range(equal.count(True)):
-            pair = equal.index(True, pair + 1)
-            line = next(islice(again, pair * step - passed, None))
-            passed = pair * step + 1
+        first = second = BytesIO(texts)
+        if times == 2:
+            second = BytesIO(texts)
+            second.readline()
+        found, pairs = list[int](), map(eq, *(map(bytes.strip, lines) if trim else lines for lines in (first, second)))
+        while any(pairs):  # it reads no line beyond the pair
+            end = second.tell()
+            line = texts[texts.rfind(b"\n", 0, end - 1) + 1 : end]
             if line.strip() if trim else line != b"\n":
-                found.append(again.tell())
+                found.append(end)
         return found
 
     return ends

@@ -1,6 +1,7 @@
 """Repeated lines are the same found by numpy and by hand."""
 
 import random
+from itertools import pairwise
 
 import pytest
 
@@ -39,3 +40,23 @@ def test_runs_of_lines_are_those_found_by_hand(monkeypatch, soak_seed, many, tri
         for times in (3, 4):
             suspected = lines.may_repeat(times, trim=trim)(text.encode())
             assert bool(by_hand(text, times, trim)) <= suspected <= bool(by_hand(text, 2, trim)), repr(text)
+
+
+@pytest.mark.parametrize("trim", [False, True])
+def test_every_text_with_a_run_of_lines_is_suspected_among_others(soak_seed, trim):
+    draw = random.Random(soak_seed)
+    for _ in range(200):
+        texts = [
+            "\n".join(draw.choice(PIECES[: draw.randint(1, len(PIECES))]) for _ in range(draw.randint(0, 9)))
+            for _ in range(draw.randint(0, 7))
+        ]
+        data = "".join(text + "\n" for text in texts).encode()
+        for times in (2, 3, 4):
+            ends = lines.may_repeat_in(times, trim=trim)(data)
+            begin = 0
+            for text in texts:
+                end = begin + len(text.encode())
+                inside = [one for one in ends if begin < one <= end + 1]
+                assert bool(by_hand(text, times, trim)) <= bool(inside), repr(texts)
+                begin = end + 1
+            assert len(ends) <= sum(a.strip() == b.strip() for a, b in pairwise(data.split(b"\n")))
