@@ -10,13 +10,12 @@ from typing import IO
 
 from samosa import home
 from samosa.data import parallel
+from samosa.data.direct import COPIED, DirectWriter
 from samosa.data.lines import BLOCK
 from samosa.data.manifest import Chunk
 from samosa.data.parallel import Result
 from samosa.data.sidecars import BROKEN, GAPS, KEPT, KEPT_ZST, LINE, REJECTED, Place, rejected_record
 
-COPIED = 1 << 20  # bytes at once: with an eighth of it, copying takes half as long again
-LET_GO = 12_000_000  # bytes: a chunk of the usual size
 Add = Callable[[Result], None]
 """Takes the next result. Raises FileNotFoundError where the chunk's part is gone."""
 
@@ -92,12 +91,11 @@ class Order:
 class _Outputs:
     def __init__(self, place: Place, rejected: Path, kept: bool, folder: Path, files: ExitStack) -> None:
         self._place, self._folder, self._files = place, folder, files
-        self._kept = self._new(KEPT, COPIED) if kept else None
+        self._kept = self._new(KEPT) if kept else None
         self._rejected, self._broken = self._new(REJECTED), self._new(BROKEN)
         self._block = memoryview(bytearray(COPIED))
         self._targets = {REJECTED: rejected} | ({KEPT: place.kept} if kept else {})
         self._passed = 0  # lines of the file before the next chunk's line 1
-        self._let_gone = dict.fromkeys(filter(None, (self._kept, self._rejected)), 0)  # bytes
 
     def add(self, result: Result) -> None:
         if result.chunk.kind == "lines":
@@ -105,7 +103,6 @@ class _Outputs:
         else:
             self._add_parts(result)
         self._broken.writelines(_renumbered(result.folder / BROKEN, self._passed))
-        self._let_go()
         if result.chunk.kind == "lines":  # parquet's rows are numbered from the file's beginning
             self._passed += result.counts["lines"]
 
@@ -137,23 +134,8 @@ class _Outputs:
                 shutil.copyfileobj(part, self._kept, COPIED)
         self._rejected.writelines(_renumbered(result.folder / REJECTED, self._passed))
 
-    def _let_go(self) -> None:
-        """Have the disk take what was written, while others work: else the end waits for all of it. Its memory serves
-        for what comes next: fresh pages take ten times as long where a virtual machine gives unused memory back (300 MB
-        0.7 instead of 0.07 s), and a terabyte of them pushes out all else.
-        """
-        for file, before in self._let_gone.items():
-            written = file.tell()
-            if written - before < LET_GO:
-                continue
-            self._let_gone[file] = written
-            file.flush()
-            os.fsync(file.fileno())
-            if hasattr(os, "posix_fadvise"):
-                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-
-    def _new(self, name: str, buffer: int = BLOCK) -> IO[bytes]:
-        return self._files.enter_context((self._folder / name).open("wb", buffer))
+    def _new(self, name: str) -> DirectWriter:
+        return self._files.enter_context(DirectWriter(self._folder / name))
 
 
 def _renumbered(records: Path, passed: int) -> Iterator[bytes]:
