@@ -218,6 +218,11 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
                 temp.unlink(missing_ok=True)
 
 
+def plain_name(path: Path) -> str:
+    """A file's name as text, whatever bytes it is of: what is no UTF-8 in it is spelled out."""
+    return os.fsencode(path.name).decode(errors="backslashreplace")
+
+
 def make_folder(path: Path) -> None:
     """Make a folder and those above it where they are missing. Raises NotReady where that cannot be."""
     with failure_said(path):

@@ -134,7 +134,7 @@ def sift_one(place: Place, *, rules: RuleSet) -> Sifted:
 def sift_chunk(chunk: Chunk, folder: Path, *, rules: RuleSet, screened: bool = False) -> Counts:
     """Filter one chunk into `folder`: sidecars whose line numbers count from the chunk's beginning, and kept rows, of a
     plain file only where they are not. `screened` is how, and changes nothing."""
-    tally = Tally(rules, chunk.path.name, seed=EXAMPLE_SEED, thorough=chunk.start == 0)
+    tally = Tally(rules, home.plain_name(chunk.path), seed=EXAMPLE_SEED, thorough=chunk.start == 0)
     rows, sorter = Numbered(chunk), Sorter(rules, screened=screened)
     with ExitStack() as files:
         good = files.enter_context(line_writer(folder / KEPT_ZST)) if chunk.kind != "lines" else None

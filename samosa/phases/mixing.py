@@ -228,7 +228,8 @@ def _check(settings: Mix, out: Path) -> None:
 
 def _once(path: Path) -> MixSource:
     """A file of one's own as a source; it is there, so that nothing about it need be guessed."""
-    name = path.name.split(".")[0] or path.name
+    whole = home.plain_name(path)
+    name = whole.split(".")[0] or whole
     return MixSource(name=name, path=str(path.resolve()), repeat=1, optional=False, about_rows=1, about_tokens=1)
 
 

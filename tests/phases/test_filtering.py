@@ -17,7 +17,7 @@ import pytest
 from samosa import home
 from samosa.config import Options
 from samosa.errors import BadInput, NotReady
-from samosa.phases import filtering
+from samosa.phases import filtering, mixing
 from samosa.phases.filter_plan import Rate, rate
 from tests.phases.recipes import printed_json
 
@@ -191,6 +191,18 @@ def test_filters_of_any_workers_killed_at_many_moments_go_on_to_the_same_bytes(
         _, told = again.communicate()
         assert again.returncode == 1, told  # for its broken lines
         assert contents(out) == contents(tmp_path / "whole")
+
+
+def test_a_file_whose_name_is_no_text_is_filtered_and_mixed(samosa_home, tmp_path):
+    source = write(
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.jsonl")),
+        *(row(f"{LONG} {n}") for n in range(200)),
+        row("short"),
+    )
+    assert filtered(source, out=tmp_path / "out") == 0
+    assert "\\xff.jsonl" in (tmp_path / "out" / filtering.REPORT).read_text()
+    assert mixing.run(Options(), files=[tmp_path / "out" / source.name], out=tmp_path / "mixed") == 0
+    assert b'"source": "\\\\xff"' in (tmp_path / "mixed" / mixing.TRAINING).read_bytes()
 
 
 def test_a_disk_that_is_full_is_told_and_the_next_run_goes_on(samosa_home, tmp_path, soak_seed):
