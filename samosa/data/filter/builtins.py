@@ -43,7 +43,7 @@ def emoji_run(*, times: int) -> TextCheck:
 # ---- images
 
 _ALT = r"(?:[^\[\]\n]|\[[^\[\]\n]*\])*"
-_NO_ADDRESS = r"[ \t]*(?:[^()./\n]*|[ .…#]*|https?:/{0,2}|[^()\n:]*placeholder[^()\n:]*)[ \t]*"
+_NO_ADDRESS = r"[ \t]*(?:[^()./\n]*|[ .…#]*|https?:/{0,2}|n/a|[^()\n:]*placeholder[^()\n:]*)[ \t]*"
 _IMAGE = rf"!\[{_ALT}\](?:\({_NO_ADDRESS}\))?"
 _EMPTY = rf"!\[{_ALT}\]\({_NO_ADDRESS}\)"
 _BEFORE, _BEHIND = r"[\w()\]]", r"[(\[]|\.\w"
@@ -95,7 +95,8 @@ def image_without_url() -> TextCheck:
 
 def repeated_line(*, times: int, shortest: int, exact: bool) -> TextCheck:
     """The same line `times` times in a row, at least `shortest` characters long. Unless `exact`, ASCII's blanks
-    around lines do not count, and rulers and rows of tables may repeat.
+    around lines do not count, nor blank lines between lines of 24 bytes or more, and rulers and rows of tables may
+    repeat.
     """
 
     def find(words: str, text: str) -> Iterator[Span]:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:  # the import takes longer than filtering a small file
 BLANKS = " \t\r\f\v"
 """What is left out at both ends of a line where white space does not count."""
 
+APART = 24
+"""Bytes from which on equal lines are in a row where blank ones stand between them, if white space does not count."""
+
 LONG = 4096
 """Characters from which on lines are counted first."""
 _MANY, _SHORT = 256, 24  # from so many lines on, and below so many characters each, numpy is the quicker way
@@ -44,12 +47,12 @@ def may_repeat(times: int, *, trim: bool) -> Callable[[bytes], bool]:
         if many:
             pairs: Iterator[bytes] = BytesIO(text + b"\n")  # reads lines in two thirds of the time that split takes
             if trim:
-                pairs = map(bytes.strip, pairs)
+                pairs = filter(None, map(bytes.strip, pairs))
             if not any(map(eq, pairs, pairs)):
                 return False
         lines = text.split(b"\n")
         if trim:
-            lines = [line.strip(blanks) for line in lines]
+            lines = [bare for line in lines if (bare := line.strip(blanks))]
         return any(compress(lines, map(eq, lines, lines[1:])))
 
     return suspect
@@ -62,14 +65,18 @@ def may_repeat_in(times: int, *, trim: bool) -> Callable[[bytes], list[int]]:
 
     def ends(texts: bytes) -> list[int]:
         first = second = BytesIO(texts)
+        left: Iterator[bytes] = first
+        right: Iterator[bytes] = first
         if times == 2:
-            second = BytesIO(texts)
-            second.readline()
-        found, pairs = list[int](), map(eq, *(map(bytes.strip, lines) if trim else lines for lines in (first, second)))
+            right = second = BytesIO(texts)
+        if trim:
+            left, right = (filter(None, map(bytes.strip, lines)) for lines in (first, second))
+        if times == 2:
+            next(right, None)
+        found, pairs = list[int](), map(eq, left, right)
         while any(pairs):  # it reads no line beyond the pair
             end = second.tell()
-            line = texts[texts.rfind(b"\n", 0, end - 1) + 1 : end]
-            if line.strip() if trim else line != b"\n":
+            if trim or texts[end - 2 : end] != b"\n\n":
                 found.append(end)
         return found
 
@@ -78,7 +85,7 @@ def may_repeat_in(times: int, *, trim: bool) -> Callable[[bytes], list[int]]:
 
 def runs(text: str, times: int, *, trim: bool) -> Iterator[tuple[int, int, int]]:
     """Each run of at least `times` equal lines that are not empty: where its first line begins and ends, and where its
-    last one ends. With `trim` the blanks around lines do not count.
+    last one ends. With `trim` the blanks around lines do not count, nor blank lines between those of APART bytes.
     """
     if len(text) < LONG or not many_short(len(text), text.count("\n")):
         yield from _few_runs(text.split("\n"), times, trim)
@@ -101,23 +108,26 @@ def runs(text: str, times: int, *, trim: bool) -> Iterator[tuple[int, int, int]]
 def _few_runs(lines: list[str], times: int, trim: bool) -> Iterator[tuple[int, int, int]]:
     """`runs` without numpy, which is quicker for few lines."""
     bare = [line.strip(BLANKS) for line in lines] if trim else lines
+    at = [place for place, line in enumerate(bare) if line]
+    said = list(filter(None, bare))
     starts: list[int] = []
     after = 0
-    for place in compress(range(len(bare)), map(eq, bare, bare[1:])):
-        line = bare[place]
-        if place < after or not line:
+    for index in compress(range(len(said)), map(eq, said, said[1:])):
+        if index < after:
             continue
-        after = place + 1
-        while after < len(bare) and bare[after] == line:
+        line = said[index]
+        apart = trim and len(line.encode()) >= APART
+        after = index + 1
+        while after < len(said) and said[after] == line and (apart or at[after] == at[after - 1] + 1):
             after += 1
-        if after - place >= times:
+        if after - index >= times:
             starts = starts or list(accumulate((len(one) + 1 for one in lines), initial=0))
-            begins = [starts[at] + lines[at].index(line) for at in (place, after - 1)]
+            begins = [starts[place] + lines[place].index(line) for place in (at[index], at[after - 1])]
             yield begins[0], begins[0] + len(line), begins[1] + len(line)
 
 
 def _equal_to_next(data: bytes, trim: bool) -> tuple[NDArray[np.bool_], Places, Places]:
-    """For each line but the last whether it is not empty and equals the next; and where each begins and ends."""
+    """Whether each line that is not empty, but the last, equals the next in a row; and where each begins and ends."""
     return _last_compared(data, trim) if len(data) <= _REMEMBERED else _compared(data, trim)
 
 
@@ -129,11 +139,14 @@ def _compared(data: bytes, trim: bool) -> tuple[NDArray[np.bool_], Places, Place
     starts, ends = np.append(0, breaks + 1), np.append(breaks, len(data))
     if trim:
         _trim(data, codes, starts, ends)
+    filled = np.flatnonzero(ends > starts)
+    starts, ends = starts[filled], ends[filled]
     length = ends - starts
     # eight bytes from each byte on, the first of them the lowest; behind the text nothing
     eight = np.ndarray(len(data) + 1, "<u8", data + bytes(8), strides=(1,))
     begin = eight[starts] << (64 - 8 * np.clip(length, 1, 8)).astype(np.uint64)  # without what stands behind the line
-    equal = (length[:-1] == length[1:]) & (begin[:-1] == begin[1:]) & (length[1:] > 0)
+    equal = (length[:-1] == length[1:]) & (begin[:-1] == begin[1:])
+    equal &= (np.diff(filled) == 1) | (trim & (length[1:] >= APART))
     left = np.flatnonzero(equal & (length[1:] > 8))
     done = np.full(len(left), 8)
     while len(left) > _FEW:

@@ -175,7 +175,7 @@ def image_without_url(text: str) -> bool:
         if target is not None:
             said = target[1].strip(" \t")
             stands_in = not re.search(r"[./]", said) or set(said) <= set(" .…#")
-            stands_in = stands_in or bool(re.fullmatch(r"(?i)https?:/{0,2}|[^:]*placeholder[^:]*", said))
+            stands_in = stands_in or bool(re.fullmatch(r"(?i)https?:/{0,2}|n/a|[^:]*placeholder[^:]*", said))
             behind = rest[target.end() :]
             if stands_in and not re.match(r"[(\[]|\.[0-9A-Za-z_]", behind):
                 return True
@@ -190,16 +190,22 @@ def image_without_url(text: str) -> bool:
 
 
 def repeated_line(words: str, text: str, times: int, shortest: int) -> bool:
-    """A line that says something, `times` times in a row; around it only ASCII's blanks do not count."""
+    """A line that says something, `times` times in a row; around it only ASCII's blanks do not count, and nor do blank
+    lines between lines of 24 bytes or more."""
     lines, at, blanks = [], 0, " \t\r\f\v"
-    for line in words.split("\n"):
+    for row, line in enumerate(words.split("\n")):
         bare = line.strip(blanks)
         start = at + len(line) - len(line.lstrip(blanks))
-        says = any(char.isalnum() for char in bare) and not (bare[0] == bare[-1] == "|")
-        lines.append(text[start : start + len(bare)] if says else "")
+        if bare:
+            says = any(char.isalnum() for char in bare) and not (bare[0] == bare[-1] == "|")
+            lines.append((row, len(bare.encode()), text[start : start + len(bare)] if says else ""))
         at += len(line) + 1
-    windows = zip(*(lines[shift:] for shift in range(times)), strict=False)
-    return any(len(set(window)) == 1 and len(window[0]) >= shortest for window in windows)
+    for window in zip(*(lines[shift:] for shift in range(times)), strict=False):
+        said = window[0][2]
+        in_a_row = window[-1][0] - window[0][0] == times - 1 or window[0][1] >= 24
+        if {one for _, _, one in window} == {said} and len(said) >= shortest and in_a_row:
+            return True
+    return False
 
 
 def looped_text(words: str, times: int, longest: int) -> bool:
