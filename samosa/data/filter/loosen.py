@@ -8,10 +8,12 @@ it ends without that, and Hyperscan is twice as fast where a literal comes first
 
 import re
 from functools import lru_cache
+from itertools import groupby
 
 import re2
 
 ASCII = bytes(range(128))
+MANY = 16
 ANY_WIDE = r"\x{80}-\x{10ffff}"
 FOLDS = {"k": r"\x{212a}", "s": r"\x{17f}"}  # the letters beyond ASCII that RE2 takes for ASCII ones, ignoring case
 
@@ -62,11 +64,17 @@ def loosened(pattern: str) -> str:
         elif token["one"]:
             said.append(_one(token["one"], "".join(sorted(flags & {"i", "s"}))))
         elif token["choice"] or token["times"]:
-            said.append(token["times"] or "|")
+            said.append(_times(token["times"]) if token["times"] else "|")
     if above:
         raise Unsure("a group is open")
     loose = "".join(said)
     return _OPTIONAL.sub("(?:", loose) if one_group else loose
+
+
+def _times(said: str) -> str:
+    """How often, or oftener where the most is MANY: to count takes Hyperscan a state each."""
+    least, _, most = said.strip("{}").partition(",")
+    return f"{{{least},}}" if most.isdigit() and int(most) >= MANY else said
 
 
 @lru_cache(1 << 12)
@@ -82,12 +90,23 @@ def _one(said: str, flags: str) -> str:
     except re2.error:
         raise Unsure(said) from None
     codes = [match.start() for match in pattern.finditer(ASCII)]
-    members = "".join(f"\\x{code:02x}" for code in codes) + _beyond_ascii(said, folds)
+    members = _written(codes) + _beyond_ascii(said, folds)
     if folds:
         members += "".join(wide for letter, wide in FOLDS.items() if ord(letter) in codes)
     if not members:
         raise Unsure(said)
     return f"[{members}]"
+
+
+def _written(codes: list[int]) -> str:
+    """ASCII characters as members of a class, short: Hyperscan takes no pattern of more than 16,000 characters."""
+    signs = [chr(code) if 32 <= code < 127 and chr(code) not in r"\]^-[" else f"\\x{code:02x}" for code in range(128)]
+    signs[9:14] = r"\t \n \x0b \f \r".split()
+    said = ""
+    for _, run in groupby(enumerate(codes), lambda one: one[1] - one[0]):
+        first, *rest = [signs[code] for _, code in run]
+        said += first + (f"-{rest[-1]}" if len(rest) > 1 else "".join(rest))
+    return said
 
 
 def _beyond_ascii(said: str, folds: bool) -> str:

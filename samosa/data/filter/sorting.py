@@ -11,7 +11,7 @@ from samosa.data.filter.layouts import Broken, Message, answers_of, decode, mess
 from samosa.data.filter.matcher import Group, Matcher, Seen, compiled
 from samosa.data.filter.patterns import TimedOut
 from samosa.data.filter.rules import RuleSet
-from samosa.data.filter.screen import READ
+from samosa.data.filter.screen import MOST_PATTERN, READ
 
 MOST_SPANS = 32
 """Spans told of one rule in one text: an adversarial row has as many as characters."""
@@ -132,9 +132,10 @@ class Sorter:
 def pays_to_screen(rules: RuleSet, size: float) -> bool:
     """Whether a process that has so many bytes of text to judge is through with them sooner when it is screened."""
     matcher = compiled(rules)
-    if not matcher.plain or size < READ * sum(len(pattern) for group in matcher.groups for pattern in group.patterns):
-        return False  # which saves reading the patterns
-    return matcher.screen is not None and size > matcher.screen.pays_from
+    characters = sum(len(pattern) for group in matcher.groups for pattern in group.patterns)
+    if not matcher.plain or characters > MOST_PATTERN or size <= READ * characters:
+        return False
+    return matcher.screen is not None and matcher.screen.readable
 
 
 def sort_lines(rules: RuleSet, lines: Iterable[tuple[int, bytes]], *, screened: bool = False) -> Iterator[Judged]:

@@ -79,5 +79,6 @@ def test_a_machine_without_hyperscan_decides_the_same(monkeypatch):
 def test_it_is_made_where_there_is_text_enough_and_its_rules_can_be_read():
     few, many = 1_000_000, 1_000_000_000
     assert [pays_to_screen(load_rules(name), few) for name in PLAIN] == [False, False]
-    assert [pays_to_screen(load_rules(name), many) for name in PLAIN] == [True, True]
+    assert pays_to_screen(load_rules("roadmap"), many)
+    assert not pays_to_screen(load_rules("default"), many)  # RE2 is quicker with its patterns
     assert not pays_to_screen(load_rules("strict"), many)  # it reads parts and other speakers
