@@ -54,6 +54,13 @@ SLOW = {
     "markers": "<|output_start|>" * 5_000,
     "two of three": "abc\nabc\nd\n" * 10_000,
     "words": "so " * 30_000,
+    "words of rules": " ".join(  # which leave RE2 in the middle of many matches
+        random.Random(1).choices(
+            "i am an ai as being not a human program i'm afraid that providing sharing isn't possible for me unable to "
+            "help with writing do have the is something language model sorry cannot can't will not answer q my".split(),
+            k=40_000,
+        )
+    ),
 }
 
 

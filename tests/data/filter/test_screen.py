@@ -2,14 +2,19 @@
 
 import json
 import sys
+from dataclasses import replace
 
 import pytest
 
-from samosa.data.filter import load_rules, matcher, pays_to_screen, sort_lines
+from samosa.data.filter import RuleSet, load_rules, matcher, pays_to_screen, sort_lines
 from samosa.data.filter.screen import LONGEST, MOST_MATCHES
 from tests.data.filter import rows
 
 PLAIN = ("roadmap", "default")  # rule sets of which strings alone decide
+SHORT = replace(
+    load_rules("default"), rules=tuple(rule for rule in load_rules("default").rules if len(rule.pattern or "") < 3_000)
+)
+"""Hyperscan takes no pattern of more than 16,000 characters."""
 LONG = " and this sentence makes the row long enough."
 
 
@@ -18,26 +23,27 @@ def line(*answers: str) -> bytes:
     return json.dumps({"messages": said}).encode()
 
 
-def judged(name: str, lines: list[bytes], *, screened: bool = True) -> list[tuple]:
-    found = sort_lines(load_rules(name), enumerate(lines), screened=screened)
+def judged(rules: RuleSet | str, lines: list[bytes], *, screened: bool = True) -> list[tuple]:
+    chosen = load_rules(rules) if isinstance(rules, str) else rules
+    found = sort_lines(chosen, enumerate(lines), screened=screened)
     return [(one.length, one.reasons, one.broken) for one in found]
 
 
-@pytest.mark.parametrize("name", PLAIN)
-def test_rows_are_judged_for_the_same_reasons_with_and_without_it(soak_seed, name):
+@pytest.mark.parametrize("rules", [load_rules("roadmap"), SHORT], ids=["roadmap", "short rules of default"])
+def test_rows_are_judged_for_the_same_reasons_with_and_without_it(soak_seed, rules):
     lines = rows.lines(1500, soak_seed)
-    without = judged(name, lines, screened=False)
-    assert judged(name, lines) == without
+    without = judged(rules, lines, screened=False)
+    assert judged(rules, lines) == without
     assert sum(bool(reasons) for _, reasons, _ in without) > 100
 
 
-@pytest.mark.parametrize("name", PLAIN)
-def test_good_rows_are_seen_to_be_good_without_re2(monkeypatch, name):
-    asked = matcher.compiled(load_rules(name))
+@pytest.mark.parametrize("rules", [load_rules("roadmap"), SHORT], ids=["roadmap", "short rules of default"])
+def test_good_rows_are_seen_to_be_good_without_re2(monkeypatch, rules):
+    asked = matcher.compiled(rules)
     monkeypatch.setitem(vars(asked), "good", lambda answers: pytest.fail(f"asked about {answers}"))
     lines = [line(f"Number {n} is a “good” answer — naïve{LONG}") for n in range(50)]
     lines.append(line(f"The first of two{LONG}", f"The second{LONG}"))
-    assert all(length >= 0 for length, _, _ in judged(name, lines))
+    assert all(one.length >= 0 for one in sort_lines(rules, enumerate(lines), screened=True))
 
 
 BAD = ["<b>x</b>", "\nResponse: so it is, and so on", "As an AI language model, I", "\nno\nno\nno\n", "![x]", "😀😀😀"]
