@@ -130,9 +130,10 @@ def _grid(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Any:
 
 
 def _json(obj: object, **options: Any) -> str:
-    # A terminal or pipe that is not UTF-8 gets \u escapes rather than a crash.
+    # A terminal or pipe that is not UTF-8 gets \u escapes rather than a crash, and so do names of files that are not.
     utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    return json.dumps(obj, ensure_ascii=not utf8, default=str, **options)
+    said = json.dumps(obj, ensure_ascii=not utf8, default=str, **options)
+    return said.encode(errors="backslashreplace").decode()
 
 
 def _talk(text: str) -> None:

@@ -1,6 +1,5 @@
 """Joins what became of a file's chunks into its outputs, chunk by chunk in their order, while others are worked on."""
 
-import os
 import shutil
 from array import array
 from collections.abc import Callable, Iterator, Sequence
@@ -164,23 +163,15 @@ class _Window:
 
     def row(self, start: int, end: int) -> bytes:
         """What lies there, in one; with the newline or without."""
-        if end - start > len(self._block):
-            return _bytes_of(self._file, start, end - start)
         if not self._at <= start < end <= self._at + self._held:
             self._move(start)
-        return bytes(self._block[start - self._at : min(end - self._at, self._held)])
+        if end <= self._at + self._held:
+            return bytes(self._block[start - self._at : end - self._at])
+        return b"".join(map(bytes, self.bytes_of(start, end)))
 
     def _move(self, start: int) -> None:
         self._at = self._file.seek(start)
         self._held = self._file.readinto(self._block)  # type: ignore[attr-defined]
-
-
-def _bytes_of(file: IO[bytes], at: int, size: int) -> bytes:
-    """Some bytes of a file; fewer where it ends. One call reads 2 GiB at most."""
-    read = os.pread(file.fileno(), size, at)
-    while len(read) < size and (more := os.pread(file.fileno(), size - len(read), at + len(read))):
-        read += more
-    return read
 
 
 def _pieces(result: Result) -> Iterator[tuple[int, int, int]]:

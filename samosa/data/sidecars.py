@@ -64,6 +64,19 @@ def places_of(files: Sequence[Path], out: Path) -> list[Place]:
     return places
 
 
+def states_of(places: Sequence[Place]) -> list[tuple[str, int, int]]:
+    """Each source's path, bytes and time, by which a change is seen; one that is gone has neither."""
+    states = []
+    for place in places:
+        try:
+            stat = place.source.stat()
+        except FileNotFoundError:
+            states.append((str(place.source.resolve()), -1, -1))
+        else:
+            states.append((str(place.source.resolve()), stat.st_size, stat.st_mtime_ns))
+    return states
+
+
 class Numbered:
     """The rows of a chunk that are not blank, with their line numbers from 1; `unread` is what cannot be read, `bytes`
     how many were.

@@ -33,6 +33,7 @@ from samosa.data.sidecars import (
     first_broken,
     lines_before,
     rejected_record,
+    states_of,
 )
 from samosa.errors import SamosaError
 
@@ -231,9 +232,7 @@ def _part_key(rules: RuleSet) -> str:
 
 def _key(places: Sequence[Place], rules: RuleSet, chunk_bytes: int) -> str:
     """What decides every byte of the output."""
-    stats = [(str(place.source.resolve()), place.source.stat()) for place in places]
-    files = [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]
-    return hashlib.sha256(repr((VERSION, rules.key, chunk_bytes, files)).encode()).hexdigest()
+    return hashlib.sha256(repr((VERSION, rules.key, chunk_bytes, states_of(places))).encode()).hexdigest()
 
 
 def _record(sifted: Sequence[Sifted], out: Path, key: str) -> None:

@@ -1,7 +1,6 @@
 """Joining: chunks come in any order, parts may go away under it, and half a file is none."""
 
 import json
-import os
 import random
 from functools import partial
 
@@ -77,12 +76,17 @@ def test_a_filter_that_stops_takes_the_record_of_older_outputs_with_it(tmp_path,
     assert not (out / sifting.RECORD).exists()
 
 
-@pytest.mark.parametrize("block", [1, 100, 1_000, 4_000])
-def test_rows_that_take_several_reads_are_whole(made, tmp_path, monkeypatch, block):
+@pytest.mark.parametrize("at_once", [1, 7, 1_000])
+@pytest.mark.parametrize("block", [1, 100, 4_000, 10**6])
+def test_rows_that_take_several_reads_are_whole(made, tmp_path, monkeypatch, block, at_once):
     places, chunks, parts, results, _ = made
-    pread = os.pread
-    monkeypatch.setattr(os, "pread", lambda file, size, at: pread(file, min(size, 7), at))
+
+    def move(window, start):  # a file may give less than it is asked for
+        window._at = window._file.seek(start)
+        window._held = window._file.readinto(window._block[:at_once])
+
     monkeypatch.setattr(joining, "COPIED", block)
+    monkeypatch.setattr(joining._Window, "_move", move)
     with joined_as_they_come(places, chunks, parts) as order:
         for result in results:
             order.take(result)

@@ -15,7 +15,8 @@ import pytest
 
 from samosa import home
 from samosa.config import Options
-from samosa.errors import BadInput
+from samosa.data.fence import fencing as fence_files
+from samosa.errors import BadInput, SamosaError
 from samosa.phases import fencing
 from tests.phases.recipes import printed_json
 
@@ -179,6 +180,27 @@ def test_what_cannot_be_meant_is_said_before_anything_is_written(samosa_home, tm
     with pytest.raises(BadInput, match=said):
         fenced(*files, **options)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_file_that_changes_while_it_is_fenced_is_an_error(samosa_home, tmp_path, monkeypatch, gone):
+    source, real = write(tmp_path / "in.jsonl", row(CLEAN[0]), row(COPIES[0])), fence_files.fence_chunk
+
+    def meddling(*args, **options):
+        counts = real(*args, **options)
+        source.unlink()
+        if not gone:
+            write(source, row(COPIES[1]), row(CLEAN[0]))
+        return counts
+
+    monkeypatch.setattr(fence_files, "fence_chunk", meddling)
+    with pytest.raises(SamosaError, match="changed while"):
+        fenced(source, out=tmp_path / "out")
+    assert not list((tmp_path / "out").glob("*.jsonl"))
+    monkeypatch.setattr(fence_files, "fence_chunk", real)
+    write(source, row(COPIES[1]), row(CLEAN[0]))
+    assert fenced(source, out=tmp_path / "out") == 0
+    assert (tmp_path / "out" / "in.jsonl").read_text() == row(CLEAN[0]) + "\n"
 
 
 def test_any_number_of_workers_and_another_seed_write_the_same_bytes(samosa_home, tmp_path, soak_seed):

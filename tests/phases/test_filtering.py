@@ -17,7 +17,7 @@ import pytest
 from samosa import home
 from samosa.config import Options
 from samosa.errors import BadInput, NotReady
-from samosa.phases import filtering, mixing
+from samosa.phases import dedup, fencing, filtering, mixing
 from samosa.phases.filter_plan import Rate, rate
 from tests.phases.recipes import printed_json
 
@@ -193,16 +193,21 @@ def test_filters_of_any_workers_killed_at_many_moments_go_on_to_the_same_bytes(
         assert contents(out) == contents(tmp_path / "whole")
 
 
-def test_a_file_whose_name_is_no_text_is_filtered_and_mixed(samosa_home, tmp_path):
-    source = write(
-        Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.jsonl")),
-        *(row(f"{LONG} {n}") for n in range(200)),
-        row("short"),
-    )
+def test_a_file_whose_name_is_no_text_goes_all_the_way_to_a_mix(samosa_home, tmp_path, capfdbinary):
+    rows = [row(f"{LONG} {n}") for n in range(200)]
+    source = write(Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.jsonl")), *rows, rows[0], row("short"))
     assert filtered(source, out=tmp_path / "out") == 0
     assert "\\xff.jsonl" in (tmp_path / "out" / filtering.REPORT).read_text()
-    assert mixing.run(Options(), files=[tmp_path / "out" / source.name], out=tmp_path / "mixed") == 0
+    assert json.loads(capfdbinary.readouterr().out)["files"][0]["file"] == str(source)
+    steps = {"dedup": dedup.run, "fence": fencing.run}
+    for step, run in steps.items():
+        before = tmp_path / ("out" if step == "dedup" else "dedup") / source.name
+        against = {"against": ["roadmap"]} if step == "fence" else {}
+        assert run(Options(json=True), files=[before], out=tmp_path / step, **against) == 0
+    assert b'"file":"\\\\xff.jsonl"' in next((tmp_path / "dedup").glob("*.duplicates.jsonl")).read_bytes()
+    assert mixing.run(Options(json=True), files=[tmp_path / "fence" / source.name], out=tmp_path / "mixed") == 0
     assert b'"source": "\\\\xff"' in (tmp_path / "mixed" / mixing.TRAINING).read_bytes()
+    assert all(json.loads(line) for line in capfdbinary.readouterr().out.splitlines())
 
 
 def test_a_disk_that_is_full_is_told_and_the_next_run_goes_on(samosa_home, tmp_path, soak_seed):

@@ -121,7 +121,7 @@ def _sorted(asked: Asked, found: Found, places: Sequence[Place]) -> list[Result]
     begins = [begin for begin, _ in _spans(found, places)]
     verdicts = Verdicts(
         flags=parts / FLAGS_FILE, lines=parts / LINES_FILE, verdicts=parts / VERDICTS_FILE, begins=found.begins,
-        file_names=tuple(place.source.name for place in places), file_begins=tuple(begins),
+        file_names=tuple(home.plain_name(place.source) for place in places), file_begins=tuple(begins),
     )  # fmt: skip
     found.flags.tofile(verdicts.flags)
     found.verdicts.tofile(verdicts.verdicts)

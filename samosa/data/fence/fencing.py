@@ -24,7 +24,18 @@ from samosa.data.joining import joined
 from samosa.data.lines import BLOCK, line_writer
 from samosa.data.manifest import Chunk, chunks_of
 from samosa.data.parallel import Counts, Result
-from samosa.data.sidecars import BROKEN, GAPS, KEPT_ZST, REJECTED, Numbered, Place, broken_record, rejected_record
+from samosa.data.sidecars import (
+    BROKEN,
+    GAPS,
+    KEPT_ZST,
+    REJECTED,
+    Numbered,
+    Place,
+    broken_record,
+    rejected_record,
+    states_of,
+)
+from samosa.errors import SamosaError
 
 VERSION = 4  # part of every key: raise it when a row would be judged or written otherwise
 PARTS, LIST = ".fence-parts", "denied.jsonl"
@@ -70,9 +81,10 @@ def fence_files(
 
     Without `copy_clean` a file that loses no row is not written again. Broken rows raise nothing: they are counted and
     written down. Raises BadInput for unreadable files, NotReady for a full disk, SamosaError where a planted copy was
-    not found: then nothing is written.
+    not found, or a file changed meanwhile: then what is written is not to be used.
     """
     home.make_folder(out)
+    before = states_of(places)
     listed = b"".join(as_json(one) + b"\n" for one in denied)
     key = hashlib.sha256(repr((VERSION, seed)).encode() + listed).hexdigest()
     parts = out / PARTS
@@ -82,11 +94,18 @@ def fence_files(
     chunks = chunks_of([place.source for place in places], chunk_bytes=chunk_bytes)
     results = parallel.map_chunks(work, chunks, parts, key=key, workers=workers, progress=progress)
     by_file = groupby(results, key=lambda result: result.chunk.path)
+    _check_unchanged(places, before)
     fenced = [_merged(place, parts, list(own), copy_clean) for place, (_, own) in zip(places, by_file, strict=True)]
+    _check_unchanged(places, before)
     home.write_atomic(out / LIST, listed.decode())
     (parts / LIST).unlink()
     parallel.remove(results, parts)
     return fenced
+
+
+def _check_unchanged(places: Sequence[Place], before: list[tuple[str, int, int]]) -> None:
+    if states_of(places) != before:
+        raise SamosaError("a file changed while it was fenced", hint="run the same command again")
 
 
 def fence_chunk(chunk: Chunk, folder: Path, *, listed: str, key: str, seed: int) -> Counts:
