@@ -4,8 +4,8 @@ import shutil
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from io import FileIO
 from pathlib import Path
-from typing import IO
 
 from samosa import home
 from samosa.data import parallel
@@ -148,7 +148,7 @@ def _renumbered(records: Path, passed: int) -> Iterator[bytes]:
 class _Window:
     """A plain file, read through a block of memory from one end to the other."""
 
-    def __init__(self, file: IO[bytes], block: memoryview) -> None:
+    def __init__(self, file: FileIO, block: memoryview) -> None:
         self._file, self._block = file, block
         self._at = self._held = 0  # where the block lies in the file, and how much of it is read
 
@@ -171,7 +171,7 @@ class _Window:
 
     def _move(self, start: int) -> None:
         self._at = self._file.seek(start)
-        self._held = self._file.readinto(self._block)  # type: ignore[attr-defined]
+        self._held = self._file.readinto(self._block)
 
 
 def _pieces(result: Result) -> Iterator[tuple[int, int, int]]:

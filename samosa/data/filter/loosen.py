@@ -13,7 +13,6 @@ from itertools import groupby
 import re2
 
 ASCII = bytes(range(128))
-MANY = 16
 ANY_WIDE = r"\x{80}-\x{10ffff}"
 FOLDS = {"k": r"\x{212a}", "s": r"\x{17f}"}  # the letters beyond ASCII that RE2 takes for ASCII ones, ignoring case
 
@@ -64,17 +63,11 @@ def loosened(pattern: str) -> str:
         elif token["one"]:
             said.append(_one(token["one"], "".join(sorted(flags & {"i", "s"}))))
         elif token["choice"] or token["times"]:
-            said.append(_times(token["times"]) if token["times"] else "|")
+            said.append(token["times"] or "|")
     if above:
         raise Unsure("a group is open")
     loose = "".join(said)
     return _OPTIONAL.sub("(?:", loose) if one_group else loose
-
-
-def _times(said: str) -> str:
-    """How often, or oftener where the most is MANY: to count takes Hyperscan a state each."""
-    least, _, most = said.strip("{}").partition(",")
-    return f"{{{least},}}" if most.isdigit() and int(most) >= MANY else said
 
 
 @lru_cache(1 << 12)
@@ -90,7 +83,7 @@ def _one(said: str, flags: str) -> str:
     except re2.error:
         raise Unsure(said) from None
     codes = [match.start() for match in pattern.finditer(ASCII)]
-    members = _written(codes) + _beyond_ascii(said, folds)
+    members = _class_of(codes) + _beyond_ascii(said, folds)
     if folds:
         members += "".join(wide for letter, wide in FOLDS.items() if ord(letter) in codes)
     if not members:
@@ -98,7 +91,7 @@ def _one(said: str, flags: str) -> str:
     return f"[{members}]"
 
 
-def _written(codes: list[int]) -> str:
+def _class_of(codes: list[int]) -> str:
     """ASCII characters as members of a class, short: Hyperscan takes no pattern of more than 16,000 characters."""
     signs = [chr(code) if 32 <= code < 127 and chr(code) not in r"\]^-[" else f"\\x{code:02x}" for code in range(128)]
     signs[9:14] = r"\t \n \x0b \f \r".split()
